@@ -1,0 +1,32 @@
+//! The nouns of the watch floor, their typed ids, and what is always true of them.
+//!
+//! Every stage speaks in these words: a [`Parcel`] is brought in, [`Record`]s are read from it with
+//! their [`Flaw`]s, events are made of records (crate `ocsf`), [`Finding`]s of events, [`Alert`]s of
+//! findings, [`Incident`]s of alerts. Each noun names the one before it, so that any line of a
+//! report walks back to the bytes.
+//!
+//! This room does no I/O, reads no clock and knows no format, product or vendor.
+
+mod alert;
+mod entity;
+mod finding;
+mod id;
+mod logsource;
+mod parcel;
+mod record;
+mod severity;
+mod technique;
+mod time;
+mod value;
+
+pub use alert::{Alert, Incident, RiskPart};
+pub use entity::{Entity, EntityKind};
+pub use finding::{Finding, FindingKind, MatchedField, Window};
+pub use id::{AlertId, Digest, EventUid, FindingId, Hasher, IdError, IncidentId};
+pub use logsource::LogSource;
+pub use parcel::Parcel;
+pub use record::{Flaw, FlawKind, Provenance, Record};
+pub use severity::Level;
+pub use technique::{Tactic, Technique};
+pub use time::{Micros, TimeError};
+pub use value::Value;

@@ -1,1 +1,21 @@
-//! Placeholder head.
+//! Parcels: evidence brought in from files, folders, archives and standard input.
+//!
+//! [`walk`] goes through what a person named and hands out [`Evidence`], one parcel at a time, each
+//! hashed (SHA-256) before anything parses it. Archives (zip, tar, gzip, zstd, bzip2, xz, nested)
+//! are opened as they are met; a member's name is never used as a path on disk, so nothing an
+//! archive says can be written anywhere. What could not be brought in is said as a
+//! [`Flaw`](model::Flaw), never dropped.
+//!
+//! This room knows no log format and no product: where the bytes come from, and nothing of what
+//! they mean.
+
+mod body;
+mod budget;
+mod container;
+mod expand;
+mod walk;
+
+pub use body::Body;
+pub use budget::Limits;
+pub use container::Container;
+pub use walk::{Evidence, Found, Input, Survey, survey, walk};

@@ -1,0 +1,166 @@
+//! A parcel's bytes, wherever they lie while they are worked on.
+
+use std::fs::File;
+use std::io::{self, Cursor, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use model::Digest;
+use sha2::{Digest as _, Sha256};
+
+use crate::budget::{Budget, Refusal};
+
+/// Where the bytes are.
+#[derive(Debug, Clone)]
+pub enum Body {
+    /// In memory: small files and small archive members.
+    Memory(Arc<[u8]>),
+    /// A file that a person named.
+    File(PathBuf),
+    /// An unnamed temporary file, gone when the last holder lets go.
+    Spool(Arc<File>),
+}
+
+/// Reading and seeking in one.
+pub trait ReadSeek: Read + Seek + Send {}
+impl<T: Read + Seek + Send> ReadSeek for T {}
+
+impl Body {
+    /// Opens the bytes from the start. Holders of the same body do not disturb each other.
+    pub fn open(&self) -> io::Result<Box<dyn ReadSeek>> {
+        Ok(match self {
+            Self::Memory(bytes) => Box::new(Cursor::new(Arc::clone(bytes))),
+            Self::File(path) => Box::new(File::open(path)?),
+            Self::Spool(file) => Box::new(SpoolReader { file: Arc::clone(file), at: 0 }),
+        })
+    }
+
+    /// Up to `length` bytes from the start.
+    pub(crate) fn head(&self, length: u64) -> io::Result<Vec<u8>> {
+        let mut head = Vec::new();
+        self.open()?.take(length).read_to_end(&mut head)?;
+        Ok(head)
+    }
+}
+
+/// Reads a shared file at its own place (`pread`), so that clones of a body do not share a cursor.
+struct SpoolReader {
+    file: Arc<File>,
+    at: u64,
+}
+
+impl Read for SpoolReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        use std::os::unix::fs::FileExt;
+        let count = self.file.read_at(buffer, self.at)?;
+        self.at += count as u64;
+        Ok(count)
+    }
+}
+
+impl Seek for SpoolReader {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let (base, by) = match to {
+            SeekFrom::Start(at) => (at, 0),
+            SeekFrom::Current(by) => (self.at, by),
+            SeekFrom::End(by) => (self.file.metadata()?.len(), by),
+        };
+        self.at = base
+            .checked_add_signed(by)
+            .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "seek before the start"))?;
+        Ok(self.at)
+    }
+}
+
+/// A body with its size and digest.
+pub(crate) struct Hashed {
+    pub(crate) body: Body,
+    pub(crate) digest: Digest,
+    pub(crate) size: u64,
+    /// Why the bytes end early, when they do.
+    pub(crate) cut_short: Option<Refusal>,
+}
+
+/// Hashes a named file, holding it in memory when it is small.
+pub(crate) fn hash_file(path: &Path, in_memory: u64) -> io::Result<Hashed> {
+    let mut file = File::open(path)?;
+    let size = file.metadata()?.len();
+    if size <= in_memory {
+        let mut bytes = Vec::with_capacity(size as usize);
+        Read::by_ref(&mut file).take(in_memory + 1).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 <= in_memory {
+            return Ok(in_memory_body(bytes, None));
+        }
+        // It grew while it was read: start again as a large file.
+        file.seek(SeekFrom::Start(0))?;
+    }
+    let mut hasher = Sha256::new();
+    let size = io::copy(&mut file, &mut hasher)?;
+    Ok(Hashed {
+        body: Body::File(path.to_owned()),
+        digest: Digest(hasher.finalize().into()),
+        size,
+        cut_short: None,
+    })
+}
+
+/// Takes a stream of unknown length: to memory while it is small, then to a temporary file. Reading
+/// errors and reached limits cut it short; what came before them is kept.
+pub(crate) fn spool(
+    mut stream: impl Read,
+    budget: &mut Budget<'_>,
+    folder: &Path,
+) -> io::Result<Hashed> {
+    let mut held = Vec::new();
+    let mut file: Option<File> = None;
+    let mut hasher = Sha256::new();
+    let mut buffer = vec![0; 128 << 10];
+    let mut size = 0;
+    let cut_short = loop {
+        let count = match stream.read(&mut buffer) {
+            Ok(0) => break None,
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => {
+                break Some(Refusal {
+                    kind: model::FlawKind::Corrupt,
+                    message: format!("cannot be expanded past byte {size}: {error}"),
+                });
+            }
+        };
+        let bytes = buffer.get(..count).unwrap_or_default();
+        if let Err(refusal) = budget.bytes(count as u64) {
+            break Some(refusal);
+        }
+        hasher.update(bytes);
+        size += count as u64;
+        match &mut file {
+            Some(file) => file.write_all(bytes)?,
+            None => held.extend_from_slice(bytes),
+        }
+        if file.is_none() && size > budget.limits().in_memory {
+            let mut new = tempfile::tempfile_in(folder)?;
+            new.write_all(&held)?;
+            held = Vec::new();
+            file = Some(new);
+        }
+    };
+    Ok(match file {
+        None => in_memory_body(held, cut_short),
+        Some(file) => Hashed {
+            body: Body::Spool(Arc::new(file)),
+            digest: Digest(hasher.finalize().into()),
+            size,
+            cut_short,
+        },
+    })
+}
+
+fn in_memory_body(bytes: Vec<u8>, cut_short: Option<Refusal>) -> Hashed {
+    Hashed {
+        digest: Digest::of(&bytes),
+        size: bytes.len() as u64,
+        body: Body::Memory(bytes.into()),
+        cut_short,
+    }
+}

@@ -1,0 +1,178 @@
+//! Opening containers: each member becomes a body of its own, within the budget.
+
+use std::io::{self, BufReader, Read};
+use std::path::Path;
+
+use model::FlawKind;
+
+use crate::body::{Body, Hashed, spool};
+use crate::budget::{Budget, Refusal};
+use crate::container::Container;
+
+/// What comes out of a container.
+pub(crate) enum Member {
+    /// A member's bytes, under its name as the archive spells it.
+    Body { name: String, hashed: Hashed },
+    /// A member that was not brought in, or one whose name is unsafe: why.
+    Flaw { name: String, refusal: Refusal },
+}
+
+/// Expands `body`, handing each member to `out` as it comes. An `Err` from `out` stops it and is
+/// passed on; a `Refusal` returned means that the container itself was not read to its end.
+pub(crate) fn expand(
+    container: Container,
+    name: &str,
+    body: &Body,
+    budget: &mut Budget<'_>,
+    folder: &Path,
+    out: &mut dyn FnMut(Member, &mut Budget<'_>) -> io::Result<()>,
+) -> io::Result<Option<Refusal>> {
+    let stream = BufReader::with_capacity(128 << 10, body.open()?);
+    let decoder: Box<dyn Read> = match container {
+        Container::Zip => return expand_zip(stream, budget, folder, out),
+        Container::Tar => return expand_tar(stream, budget, folder, out),
+        Container::Gzip => Box::new(flate2::read::MultiGzDecoder::new(stream)),
+        Container::Zstd => {
+            let mut decoder = zstd::stream::read::Decoder::with_buffer(stream)?;
+            // A frame may ask for a window as large as it likes; this is zstd's own default bound.
+            decoder.window_log_max(27)?;
+            Box::new(decoder)
+        }
+        Container::Bzip2 => Box::new(bzip2::read::MultiBzDecoder::new(stream)),
+        Container::Xz => {
+            let stream = liblzma::stream::Stream::new_stream_decoder(
+                256 << 20,
+                liblzma::stream::CONCATENATED,
+            )
+            .map_err(io::Error::other)?;
+            let file = BufReader::with_capacity(128 << 10, body.open()?);
+            Box::new(liblzma::bufread::XzDecoder::new_stream(file, stream))
+        }
+    };
+    if let Err(refusal) = budget.member() {
+        return Ok(Some(refusal));
+    }
+    let hashed = spool(decoder, budget, folder)?;
+    out(Member::Body { name: container.inner_name(name), hashed }, budget)?;
+    Ok(None)
+}
+
+fn expand_zip(
+    stream: BufReader<Box<dyn crate::body::ReadSeek>>,
+    budget: &mut Budget<'_>,
+    folder: &Path,
+    out: &mut dyn FnMut(Member, &mut Budget<'_>) -> io::Result<()>,
+) -> io::Result<Option<Refusal>> {
+    let mut archive = match zip::ZipArchive::new(stream) {
+        Ok(archive) => archive,
+        Err(error) => return Ok(Some(corrupt(format!("is not a sound zip archive: {error}")))),
+    };
+    for index in 0..archive.len() {
+        if let Err(refusal) = budget.member() {
+            return Ok(Some(refusal));
+        }
+        let listed_name = match archive.name_for_index(index) {
+            Some(Ok(name)) => name.into_owned(),
+            _ => format!("member {index}"),
+        };
+        let member = match archive.by_index(index) {
+            Ok(member) => member,
+            Err(error) => {
+                let kind = match error {
+                    zip::result::ZipError::UnsupportedArchive(text)
+                        if text == zip::result::ZipError::PASSWORD_REQUIRED =>
+                    {
+                        FlawKind::Encrypted
+                    }
+                    _ => FlawKind::Corrupt,
+                };
+                let message = format!("cannot be opened: {error}");
+                let name = listed_name;
+                out(Member::Flaw { name, refusal: Refusal { kind, message } }, budget)?;
+                continue;
+            }
+        };
+        let name = String::from_utf8_lossy(member.name_raw()).into_owned();
+        if member.is_dir() {
+            continue;
+        }
+        if member.is_symlink() {
+            out(Member::Flaw { name, refusal: link() }, budget)?;
+            continue;
+        }
+        take_member(name, member, budget, folder, out)?;
+    }
+    Ok(None)
+}
+
+fn expand_tar(
+    stream: impl Read,
+    budget: &mut Budget<'_>,
+    folder: &Path,
+    out: &mut dyn FnMut(Member, &mut Budget<'_>) -> io::Result<()>,
+) -> io::Result<Option<Refusal>> {
+    let mut archive = tar::Archive::new(stream);
+    let entries = match archive.entries() {
+        Ok(entries) => entries,
+        Err(error) => return Ok(Some(corrupt(format!("is not a sound tar archive: {error}")))),
+    };
+    for entry in entries {
+        if let Err(refusal) = budget.member() {
+            return Ok(Some(refusal));
+        }
+        let entry = match entry {
+            Ok(entry) => entry,
+            Err(error) => {
+                return Ok(Some(corrupt(format!("the tar archive breaks off: {error}"))));
+            }
+        };
+        let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+        let kind = entry.header().entry_type();
+        if kind.is_symlink() || kind.is_hard_link() {
+            out(Member::Flaw { name, refusal: link() }, budget)?;
+        } else if kind.is_file() || kind.is_contiguous() || kind.is_gnu_sparse() {
+            take_member(name, entry, budget, folder, out)?;
+        } else if !kind.is_dir() {
+            let message = "is a device or pipe in an archive, not a file; left out".to_owned();
+            let refusal = Refusal { kind: FlawKind::Unsupported, message };
+            out(Member::Flaw { name, refusal }, budget)?;
+        }
+    }
+    Ok(None)
+}
+
+fn take_member(
+    name: String,
+    stream: impl Read,
+    budget: &mut Budget<'_>,
+    folder: &Path,
+    out: &mut dyn FnMut(Member, &mut Budget<'_>) -> io::Result<()>,
+) -> io::Result<()> {
+    if leads_outside(&name) {
+        let message = "has a name that leads outside its archive; its bytes were read, its name \
+                       was not used as a path"
+            .to_owned();
+        let refusal = Refusal { kind: FlawKind::UnsafePath, message };
+        out(Member::Flaw { name: name.clone(), refusal }, budget)?;
+    }
+    let hashed = spool(stream, budget, folder)?;
+    out(Member::Body { name, hashed }, budget)
+}
+
+fn leads_outside(name: &str) -> bool {
+    name.starts_with(['/', '\\'])
+        || name.split(['/', '\\']).any(|part| part == "..")
+        || name.as_bytes().get(1) == Some(&b':')
+        || name.contains('\0')
+}
+
+fn link() -> Refusal {
+    Refusal {
+        kind: FlawKind::UnsafePath,
+        message: "is a link in an archive; links are not followed".to_owned(),
+    }
+}
+
+fn corrupt(message: String) -> Refusal {
+    Refusal { kind: FlawKind::Corrupt, message }
+}

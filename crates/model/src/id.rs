@@ -130,8 +130,8 @@ macro_rules! derived_id {
 }
 
 derived_id!(
-    /// One event. A hash of its provenance (parcel, offset, position), never of its content alone:
-    /// two equal lines are two events.
+    /// One event, named by its provenance (parcel, offset, position) and never by its content alone:
+    /// two equal lines are two events. See [`EventUid::of`].
     EventUid, "e-"
 );
 derived_id!(
@@ -146,6 +146,42 @@ derived_id!(
     /// One incident: alerts that share entities and time.
     IncidentId, "i-"
 );
+
+/// Offsets below this (one tebibyte) stand in an [`EventUid`] as they are.
+pub const UID_OFFSETS: u64 = 1 << 40;
+/// Positions below this stand in an [`EventUid`] as they are.
+pub const UID_INDEXES: u32 = 1 << 24;
+
+impl EventUid {
+    /// The id of the record at `offset` and `index` of a parcel: eight bytes of the parcel's digest,
+    /// five of the offset, three of the position. It is provenance itself and not a hash of it, so
+    /// that a lake need not store it, can find an event by it without reading the others, and any
+    /// SQL engine can spell it. Beyond [`UID_OFFSETS`] or [`UID_INDEXES`] it is a hash of all three.
+    pub fn of(parcel: &Digest, offset: u64, index: u32) -> Self {
+        if offset >= UID_OFFSETS || index >= UID_INDEXES {
+            return Hasher::new("event")
+                .part(&parcel.0)
+                .number(offset)
+                .number(u64::from(index))
+                .into();
+        }
+        let [d0, d1, d2, d3, d4, d5, d6, d7, ..] = parcel.0;
+        let [.., o0, o1, o2, o3, o4] = offset.to_be_bytes();
+        let [_, i0, i1, i2] = index.to_be_bytes();
+        Self([d0, d1, d2, d3, d4, d5, d6, d7, o0, o1, o2, o3, o4, i0, i1, i2])
+    }
+
+    /// What [`EventUid::of`] put in: the first eight bytes of the digest, the offset, the position.
+    /// Means nothing for an id that is a hash.
+    pub fn place(self) -> ([u8; 8], u64, u32) {
+        let [d0, d1, d2, d3, d4, d5, d6, d7, o0, o1, o2, o3, o4, i0, i1, i2] = self.0;
+        (
+            [d0, d1, d2, d3, d4, d5, d6, d7],
+            u64::from_be_bytes([0, 0, 0, o0, o1, o2, o3, o4]),
+            u32::from_be_bytes([0, i0, i1, i2]),
+        )
+    }
+}
 
 macro_rules! serde_as_text {
     ($($name:ident),*) => {$(
@@ -194,6 +230,19 @@ mod tests {
         let digest = Digest::of(b"abc");
         assert_eq!(digest.to_string().parse::<Digest>(), Ok(digest));
         assert!(digest.to_string().starts_with("ba7816bf"));
+    }
+
+    #[test]
+    fn event_uids_name_their_place() {
+        let parcel = Digest::of(b"abc");
+        let uid = EventUid::of(&parcel, 0x12_3456_789a, 7);
+        assert_eq!(uid.to_string(), "e-ba7816bf8f01cfea123456789a000007");
+        assert_eq!(uid.place().1, 0x12_3456_789a);
+        assert_eq!(uid.place().2, 7);
+        let far = [(UID_OFFSETS, 0), (UID_OFFSETS + 1, 0), (0, UID_INDEXES), (0, UID_INDEXES + 1)];
+        let ids: std::collections::BTreeSet<_> =
+            far.into_iter().map(|(offset, index)| EventUid::of(&parcel, offset, index)).collect();
+        assert_eq!(ids.len(), far.len());
     }
 
     #[test]

@@ -22,7 +22,9 @@ mod value;
 pub use alert::{Alert, Incident, RiskPart};
 pub use entity::{Entity, EntityKind};
 pub use finding::{Finding, FindingKind, MatchedField, Window};
-pub use id::{AlertId, Digest, EventUid, FindingId, Hasher, IdError, IncidentId};
+pub use id::{
+    AlertId, Digest, EventUid, FindingId, Hasher, IdError, IncidentId, UID_INDEXES, UID_OFFSETS,
+};
 pub use logsource::LogSource;
 pub use parcel::Parcel;
 pub use record::{Flaw, FlawKind, Provenance, Record};

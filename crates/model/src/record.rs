@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Digest, EventUid, Hasher, Value};
+use crate::{Digest, EventUid, Value};
 
 /// One record as its source spelled it. It borrows from the chunk of bytes that it was read from.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,12 +44,7 @@ impl Provenance<'_> {
     /// The event's id: parcel, offset and position alone, so that a better parser or definition
     /// re-reads the same event rather than a new one.
     pub fn event_uid(&self) -> EventUid {
-        EventUid::from(
-            Hasher::new("event")
-                .part(&self.parcel.0)
-                .number(self.offset)
-                .number(u64::from(self.index)),
-        )
+        EventUid::of(&self.parcel, self.offset, self.index)
     }
 }
 

@@ -1,2 +1,34 @@
-//! House tasks.
-fn main() {}
+//! House tasks: `cargo xtask TASK`. Each long proof and each house check is a task here.
+
+mod tidy;
+
+use std::process::ExitCode;
+
+/// A task: its name, what it does, and the function.
+type Task = (&'static str, &'static str, fn(&[String]) -> Result<(), String>);
+
+/// The one list of tasks; help derives from it.
+const TASKS: &[Task] =
+    &[("tidy", "checks the rules of the house: imports, owners, heads, sizes, words", tidy::run)];
+
+#[allow(clippy::print_stderr)] // This is a program for people at a terminal.
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let chosen = args.split_first().and_then(|(name, rest)| {
+        TASKS.iter().find(|(task, ..)| task == name).map(|(_, _, run)| run(rest))
+    });
+    match chosen {
+        Some(Ok(())) => ExitCode::SUCCESS,
+        Some(Err(message)) => {
+            eprintln!("{message}");
+            ExitCode::FAILURE
+        }
+        None => {
+            eprintln!("usage: cargo xtask TASK\n\nTasks:");
+            for (name, about, _) in TASKS {
+                eprintln!("  {name:<14} {about}");
+            }
+            ExitCode::from(2)
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! Text from evidence, made safe to show.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+/// Evidence may carry escapes that move a terminal's cursor, set its title or turn text around.
+/// Every such character becomes visible: `\n`, `\t`, `\x1b`, `\u{202e}`. What is harmless stays as
+/// it is, so most text is only borrowed. Covered are the C0 and C1 controls, DEL, the line and
+/// paragraph separators, the bidirectional controls of UAX #9 and the tag characters.
+pub fn inert(text: &str) -> Cow<'_, str> {
+    if !text.chars().any(acts) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        match c {
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            c if acts(c) && u32::from(c) < 0x100 => {
+                let _infallible = write!(out, "\\x{:02x}", u32::from(c));
+            }
+            c if acts(c) => {
+                let _infallible = write!(out, "\\u{{{:x}}}", u32::from(c));
+            }
+            c => out.push(c),
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// True for characters that do something rather than show something.
+fn acts(c: char) -> bool {
+    c.is_control()
+        || matches!(
+            c,
+            '\u{61c}'
+                | '\u{200e}'
+                | '\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2066}'..='\u{206f}'
+                | '\u{feff}'
+                | '\u{e0000}'..='\u{e007f}'
+        )
+}
+
+/// The first `limit` characters of a text, with an ellipsis when there were more.
+pub fn shortened(text: &str, limit: usize) -> Cow<'_, str> {
+    match text.char_indices().nth(limit) {
+        None => Cow::Borrowed(text),
+        Some((end, _)) => Cow::Owned(format!("{}…", text.get(..end).unwrap_or_default())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_acts_is_left() {
+        let hostile = "a\x1b[31mred\x07\u{202e}gpj.exe\u{9b}2J\r\n";
+        let shown = inert(hostile);
+        assert_eq!(shown, "a\\x1b[31mred\\x07\\u{202e}gpj.exe\\x9b2J\\r\\n");
+        assert!(!shown.chars().any(acts));
+        assert!(matches!(inert("Grüße, 世界 👩‍💻"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn cuts_between_characters() {
+        assert_eq!(shortened("日本語", 2), "日本…");
+        assert_eq!(shortened("ab", 2), "ab");
+    }
+}

@@ -1,5 +1,7 @@
 //! House tasks: `cargo xtask TASK`. Each long proof and each house check is a task here.
 
+mod ocsf_check;
+mod ocsf_tables;
 mod tidy;
 
 use std::process::ExitCode;
@@ -8,8 +10,11 @@ use std::process::ExitCode;
 type Task = (&'static str, &'static str, fn(&[String]) -> Result<(), String>);
 
 /// The one list of tasks; help derives from it.
-const TASKS: &[Task] =
-    &[("tidy", "checks the rules of the house: imports, owners, heads, sizes, words", tidy::run)];
+const TASKS: &[Task] = &[
+    ("ocsf", "EXPORT.json: writes the schema tables from an OCSF export", ocsf_tables::run),
+    ("ocsf-check", "FILE…: checks OCSF events against the schema", ocsf_check::run),
+    ("tidy", "checks the rules of the house: imports, owners, heads, sizes, words", tidy::run),
+];
 
 #[allow(clippy::print_stderr)] // This is a program for people at a terminal.
 fn main() -> ExitCode {

@@ -1,0 +1,126 @@
+//! Lines: what most text formats are cut at, with what goes wrong in them.
+//!
+//! A line format gives one function over a [`Line`] and gets the rest from [`cutter`]: cutting at
+//! line ends (LF, CRLF), invalid UTF-8 read lossily and said, runs of NULs that a crash leaves
+//! behind, over-long lines skipped and said (by the [`Chunker`](crate::Chunker)).
+
+use std::sync::Arc;
+
+use model::{Flaw, FlawKind, Record, Value};
+
+use crate::{Cut, Cutter, Reader, Sink};
+
+/// One line, without its end. It is never blank.
+pub(crate) struct Line<'a> {
+    /// The text, control characters and all.
+    pub(crate) text: &'a str,
+    /// Its exact bytes.
+    pub(crate) raw: &'a [u8],
+    /// Where it begins in the parcel.
+    pub(crate) offset: u64,
+    /// What is wrong with it so far.
+    pub(crate) flaws: Vec<Flaw>,
+}
+
+impl<'a> Line<'a> {
+    /// Makes it a record. `fields` must be a map.
+    pub(crate) fn record(self, fields: Value<'a>) -> Record<'a> {
+        Record { offset: self.offset, index: 0, raw: self.raw.into(), fields, flaws: self.flaws }
+    }
+
+    /// Adds a flaw to the record that comes of it.
+    pub(crate) fn flaw(&mut self, kind: FlawKind, message: impl Into<String>) {
+        let message = message.into();
+        self.flaws.push(Flaw { offset: self.offset, kind, message, record_lost: false });
+    }
+
+    /// The flaw of a line that no record can be made of.
+    pub(crate) fn lost(&self, kind: FlawKind, message: impl Into<String>) -> Flaw {
+        Flaw { offset: self.offset, kind, message: message.into(), record_lost: true }
+    }
+}
+
+/// A reader that calls a function for each line.
+pub(crate) struct LineReader<F>(pub(crate) F);
+
+impl<F> Reader for LineReader<F>
+where
+    F: Fn(Line<'_>, &mut dyn Sink) + Send + Sync,
+{
+    fn read(&self, chunk: &[u8], offset: u64, sink: &mut dyn Sink) {
+        each_line(chunk, offset, sink, &self.0);
+    }
+}
+
+/// A cutter that cuts at line ends and always gives the same reader.
+pub(crate) struct LineCutter(pub(crate) Arc<dyn Reader>);
+
+impl Cutter for LineCutter {
+    fn cut(&mut self, window: &[u8], last: bool) -> Cut {
+        Cut { take: whole_lines(window, last), reader: Arc::clone(&self.0) }
+    }
+}
+
+/// The cutter of a format that has no state: one function, called for each line.
+pub(crate) fn cutter(each: fn(Line<'_>, &mut dyn Sink)) -> Box<dyn Cutter> {
+    Box::new(LineCutter(Arc::new(LineReader(each))))
+}
+
+/// How many bytes of `window` are whole lines: all of them when it is the last.
+pub(crate) fn whole_lines(window: &[u8], last: bool) -> usize {
+    if last { window.len() } else { memchr::memrchr(b'\n', window).map_or(0, |at| at + 1) }
+}
+
+/// Calls `each` for every line of `chunk` that is not blank.
+pub(crate) fn each_line(
+    chunk: &[u8],
+    offset: u64,
+    sink: &mut dyn Sink,
+    each: &dyn Fn(Line<'_>, &mut dyn Sink),
+) {
+    // One check of the whole chunk is far cheaper than one for each line.
+    let sound = std::str::from_utf8(chunk).ok();
+    let mut start = 0;
+    for end in memchr::memchr_iter(b'\n', chunk).chain(std::iter::once(chunk.len())) {
+        let raw = chunk.get(start..end).unwrap_or_default();
+        let raw = raw.strip_suffix(b"\r").unwrap_or(raw);
+        let text = sound.and_then(|s| s.get(start..start + raw.len()));
+        one_line(raw, text, offset + start as u64, sink, each);
+        start = end + 1;
+    }
+}
+
+/// Calls `each` for one line, after mending what can be mended.
+fn one_line(
+    raw: &[u8],
+    text: Option<&str>,
+    offset: u64,
+    sink: &mut dyn Sink,
+    each: &dyn Fn(Line<'_>, &mut dyn Sink),
+) {
+    let mut flaws = Vec::new();
+    let mut flaw = |kind, message: &str, record_lost| {
+        flaws.push(Flaw { offset, kind, message: message.to_owned(), record_lost });
+    };
+    let lossy;
+    let text = match text.or_else(|| std::str::from_utf8(raw).ok()) {
+        Some(text) => text,
+        None => {
+            flaw(FlawKind::Encoding, "the line is not valid UTF-8; what is not is replaced", false);
+            lossy = String::from_utf8_lossy(raw);
+            &lossy
+        }
+    };
+    let trimmed = text.trim_matches('\0');
+    if trimmed.len() < text.len() {
+        let lost = trimmed.trim_ascii().is_empty();
+        flaw(FlawKind::Corrupt, "a run of NUL bytes, as a crash leaves them", false);
+        if lost {
+            flaws.into_iter().for_each(|f| sink.flaw(f));
+            return;
+        }
+    }
+    if !trimmed.trim_ascii().is_empty() {
+        each(Line { text: trimmed, raw, offset, flaws }, sink);
+    }
+}

@@ -1,0 +1,243 @@
+//! The first page, the same in every form: what happened, how bad, what to do, what is not known.
+
+use model::{EntityKind, Level};
+
+use crate::document::{Case, Document};
+use crate::text::{self, count, plural};
+
+/// What the first page says. Texts are clean, not yet escaped.
+pub(crate) struct Brief {
+    /// The gravest severity; none without an incident.
+    pub(crate) severity: Option<Level>,
+    /// One line: how many, how grave.
+    pub(crate) verdict: String,
+    /// What happened.
+    pub(crate) what: Vec<String>,
+    /// How bad.
+    pub(crate) how_bad: Vec<String>,
+    /// What to do, most urgent first.
+    pub(crate) actions: Vec<String>,
+    /// What this report cannot see.
+    pub(crate) gaps: Vec<String>,
+}
+
+/// Actions on the first page.
+const ACTIONS: usize = 6;
+
+/// What a severity asks of people.
+pub(crate) fn urgency(level: Level) -> &'static str {
+    match level {
+        Level::Critical => "act now",
+        Level::High => "act today",
+        Level::Medium => "look into it this week",
+        Level::Low | Level::Informational => "for the record",
+    }
+}
+
+/// `Critical`, `High` …
+pub(crate) fn level_caption(level: Level) -> &'static str {
+    match level {
+        Level::Critical => "Critical",
+        Level::High => "High",
+        Level::Medium => "Medium",
+        Level::Low => "Low",
+        Level::Informational => "Info",
+    }
+}
+
+/// A mark that tells levels apart without colour.
+pub(crate) fn level_mark(level: Level) -> &'static str {
+    match level {
+        Level::Critical => "◆",
+        Level::High => "▲",
+        Level::Medium => "■",
+        Level::Low => "●",
+        Level::Informational => "○",
+    }
+}
+
+impl Brief {
+    pub(crate) fn of(document: &Document) -> Self {
+        let Some(case) = document.cases.first() else {
+            return Self::quiet(document);
+        };
+        let incident = &case.incident;
+        let others: Vec<&Case> = document.cases.iter().skip(1).collect();
+        let total = plural(document.cases.len() as u64, "incident");
+        let verdict = format!(
+            "{total}{} {}: {}.",
+            if others.is_empty() { "," } else { "; the gravest is" },
+            level_caption(incident.severity).to_lowercase(),
+            urgency(incident.severity),
+        );
+        let mut what = vec![text::clean(&incident.summary, text::PROSE)];
+        if !others.is_empty() {
+            let more: Vec<String> = others
+                .iter()
+                .take(3)
+                .map(|case| {
+                    format!(
+                        "{} ({})",
+                        text::clean(&case.incident.title, 140),
+                        level_caption(case.incident.severity).to_lowercase(),
+                    )
+                })
+                .collect();
+            let rest = others.len().saturating_sub(more.len());
+            let rest = if rest > 0 { format!("; and {rest} more") } else { String::new() };
+            what.push(format!("Beside it: {}{rest}.", more.join("; ")));
+        }
+        Self {
+            severity: Some(incident.severity),
+            verdict,
+            what,
+            how_bad: how_bad(case),
+            actions: actions(&document.cases),
+            gaps: gaps(document),
+        }
+    }
+
+    fn quiet(document: &Document) -> Self {
+        let read = plural(document.events, "event");
+        let loose = document.loose_alerts.len() as u64;
+        let what = match (document.events, loose) {
+            (0, _) => "No event could be read from the evidence, so nothing can be said about it."
+                .to_owned(),
+            (_, 0) => format!("{read} were read and none made a rule fire."),
+            (_, n) => format!(
+                "{read} were read. {} came up, none grave enough to be an incident by itself.",
+                plural(n, "alert"),
+            ),
+        };
+        Self {
+            severity: None,
+            verdict: "No incident was found.".to_owned(),
+            what: vec![what],
+            how_bad: vec![
+                "A quiet result is not proof that nothing happened: it means that the rules that were loaded saw nothing in what could be read.".to_owned(),
+            ],
+            actions: match (document.events, loose) {
+                (0, _) => vec!["Check that the right folder was given, and read below why its files could not be read.".to_owned()],
+                (_, 0) => vec!["If there is a reason to suspect something, hunt for it: see the evidence list for what is here and what is missing.".to_owned()],
+                _ => vec!["Look through the alerts below once; close those that known work explains.".to_owned()],
+            },
+            gaps: gaps(document),
+        }
+    }
+}
+
+fn how_bad(case: &Case) -> Vec<String> {
+    let incident = &case.incident;
+    let names = |kind: EntityKind, noun: &str| {
+        let n = incident.entities.iter().filter(|e| e.kind == kind).count() as u64;
+        (n > 0).then(|| plural(n, noun))
+    };
+    let reach: Vec<String> = [
+        names(EntityKind::Host, "host"),
+        names(EntityKind::User, "user"),
+        names(EntityKind::Resource, "cloud resource"),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    let mut line = format!(
+        "Severity {}, risk {} of 100.",
+        level_caption(incident.severity).to_lowercase(),
+        incident.risk,
+    );
+    let seconds = incident.last_time.0.abs_diff(incident.first_time.0) / 1_000_000;
+    let lasted = if seconds > 0 {
+        format!("It lasted {}", text::span(incident.first_time, incident.last_time))
+    } else {
+        "It was over in a moment".to_owned()
+    };
+    match reach.as_slice() {
+        [] => line.push_str(&format!(" {lasted}.")),
+        [one] => line.push_str(&format!(" {lasted} and names {one}.")),
+        [head @ .., last] => {
+            line.push_str(&format!(" {lasted} and names {} and {last}.", head.join(", ")));
+        }
+    }
+    let mut out = vec![line];
+    let why: Vec<String> = incident
+        .risk_parts
+        .iter()
+        .filter(|part| part.points > 0)
+        .take(4)
+        .map(|part| text::clean(part.why.trim_end_matches('.'), 160))
+        .collect();
+    if !why.is_empty() {
+        out.push(format!("What makes it so: {}.", why.join("; ")));
+    }
+    out
+}
+
+fn actions(cases: &[Case]) -> Vec<String> {
+    let mut out: Vec<String> = Vec::new();
+    let first =
+        cases.first().into_iter().flat_map(|case| case.incident.next_steps.iter().take(ACTIONS));
+    let others =
+        cases.iter().skip(1).take(2).flat_map(|case| case.incident.next_steps.iter().take(1));
+    for step in first.chain(others) {
+        let step = text::clean(step, 400);
+        if !out.contains(&step) {
+            out.push(step);
+        }
+    }
+    out
+}
+
+fn gaps(document: &Document) -> Vec<String> {
+    let mut out = Vec::new();
+    if !document.unread.is_empty() {
+        out.push(format!(
+            "{} could not be read at all.",
+            plural(document.unread.len() as u64, "file")
+        ));
+    }
+    if document.flaw_count > 0 {
+        let lost = match document.records_lost {
+            0 => "no record was lost to them".to_owned(),
+            n => format!(
+                "{} {} lost to them",
+                plural(n, "record"),
+                if n == 1 { "was" } else { "were" }
+            ),
+        };
+        out.push(format!("{} in the evidence; {lost}.", plural(document.flaw_count, "flaw")));
+    }
+    let unknown: u64 = document.unrecognised.iter().map(|u| u.records).sum();
+    if unknown > 0 {
+        out.push(format!(
+            "{} {} of a kind that no source definition knows; they are kept and can be searched, but few rules see them.",
+            plural(unknown, "record"),
+            if unknown == 1 { "is" } else { "are" },
+        ));
+    }
+    let failed = document.rules.problems.len() as u64;
+    if failed > 0 {
+        out.push(format!("{} did not load.", plural(failed, "rule")));
+    }
+    out
+}
+
+/// `Read 12,345 events from 14 files.`
+pub(crate) fn scope(document: &Document) -> String {
+    let files = plural(document.evidence.len() as u64, "file");
+    let size: u64 = document.evidence.iter().map(|row| row.parcel.size).sum();
+    let rules = count(document.rules.loaded);
+    match document.data_window {
+        Some(span) => format!(
+            "{} from {files} ({}), {} to {} UTC, looked at by {rules} rules.",
+            plural(document.events, "event"),
+            text::bytes(size),
+            text::clock_prose(span.first),
+            text::clock_prose(span.last),
+        ),
+        None => format!(
+            "{} from {files} ({}), looked at by {rules} rules.",
+            plural(document.events, "event"),
+            text::bytes(size),
+        ),
+    }
+}

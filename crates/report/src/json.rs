@@ -1,0 +1,65 @@
+//! The document as JSON, for machines. Its shape is [`crate::Document`]'s own, named by `schema`.
+//!
+//! Values are as they were, with two exceptions: texts above 16 KiB are cut and say so, and
+//! characters that act on a terminal or on the reading direction are written as `\u` escapes, which
+//! mean the same to a JSON reader and nothing to a terminal.
+
+use crate::{Document, Form, RenderError, text};
+
+/// The `json` form.
+pub(crate) struct Json;
+
+/// Bytes kept of one text.
+const TEXT: usize = 16 * 1024;
+
+impl Form for Json {
+    fn name(&self) -> &'static str {
+        "json"
+    }
+
+    fn about(&self) -> &'static str {
+        "Everything, for other programs; the schema is versioned"
+    }
+
+    fn extension(&self) -> &'static str {
+        "json"
+    }
+
+    fn media_type(&self) -> &'static str {
+        "application/json"
+    }
+
+    fn render(&self, document: &Document) -> Result<Vec<u8>, RenderError> {
+        let mut value = serde_json::to_value(document)?;
+        cut(&mut value);
+        let plain = serde_json::to_string_pretty(&value)?;
+        let mut out = String::with_capacity(plain.len() + 1);
+        // Outside strings JSON is ASCII without controls but for the line breaks made here.
+        for c in plain.chars() {
+            if c != '\n' && text::acts(c) {
+                let mut units = [0; 2];
+                for unit in c.encode_utf16(&mut units) {
+                    out.push_str(&format!("\\u{unit:04x}"));
+                }
+            } else {
+                out.push(c);
+            }
+        }
+        out.push('\n');
+        Ok(out.into_bytes())
+    }
+}
+
+fn cut(value: &mut serde_json::Value) {
+    match value {
+        serde_json::Value::String(s) if s.len() > TEXT => {
+            let left = s.len() - TEXT;
+            let at = (0..=TEXT).rev().find(|at| s.is_char_boundary(*at)).unwrap_or(0);
+            s.truncate(at);
+            s.push_str(&format!("… ({} more)", text::bytes(left as u64)));
+        }
+        serde_json::Value::Array(list) => list.iter_mut().for_each(cut),
+        serde_json::Value::Object(map) => map.values_mut().for_each(cut),
+        _ => {}
+    }
+}

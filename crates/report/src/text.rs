@@ -1,0 +1,252 @@
+//! Making hostile text fit to be shown, the same in every form.
+//!
+//! Evidence holds terminal escapes, characters that turn the reading direction, invisible ones, and
+//! strings of ten megabytes. Here they become visible and short. Escaping for HTML, Markdown or the
+//! typesetter comes after, in the form.
+
+use model::EntityKind;
+
+/// Characters kept of a name or a cell.
+pub const CELL: usize = 160;
+/// Characters kept of a sentence or a paragraph.
+pub const PROSE: usize = 2_000;
+/// Characters kept of a sample of evidence.
+pub const SAMPLE: usize = 600;
+
+/// Whether a character acts instead of being seen: controls, direction marks, invisible joints,
+/// line separators, tags, and what is no character at all.
+pub fn acts(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{00ad}' | '\u{034f}' | '\u{061c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+            | '\u{180b}'..='\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{feff}' | '\u{ffa0}'
+            | '\u{fff9}'..='\u{fffb}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}'
+            | '\u{e000}'..='\u{f8ff}' | '\u{f0000}'..='\u{10ffff}')
+}
+
+/// One line of at most `most` characters: white space folded, what acts spelled out (`\x1b`,
+/// `\u{202e}`), the rest left out with a word of how much.
+pub fn clean(text: &str, most: usize) -> String {
+    shorten(text, most, false)
+}
+
+/// The same, with line breaks kept.
+pub fn clean_block(text: &str, most: usize) -> String {
+    shorten(text, most, true)
+}
+
+/// How many combining marks may stand on one letter.
+const MARKS: usize = 3;
+
+fn shorten(text: &str, most: usize, lines: bool) -> String {
+    let mut out = String::with_capacity(text.len().min(most));
+    let mut used = 0;
+    let mut marks = 0;
+    for (at, c) in text.char_indices() {
+        if used >= most {
+            let left = text.len() - at;
+            out.truncate(out.trim_end().len());
+            out.push_str(&format!("… ({} more)", bytes(left as u64)));
+            return out;
+        }
+        match c {
+            '\n' if lines => out.push('\n'),
+            '\r' if lines && text.get(at + 1..).is_some_and(|rest| rest.starts_with('\n')) => {
+                continue;
+            }
+            '\n' | '\r' | '\t' | ' ' => {
+                if out.ends_with([' ', '\n']) || out.is_empty() {
+                    continue;
+                }
+                out.push(' ');
+            }
+            '\u{300}'..='\u{36f}' | '\u{1ab0}'..='\u{1aff}' | '\u{20d0}'..='\u{20ff}' => {
+                marks += 1;
+                if marks > MARKS {
+                    continue;
+                }
+                out.push(c);
+                continue;
+            }
+            c if acts(c) => out.push_str(&spell(c)),
+            c => out.push(c),
+        }
+        marks = 0;
+        used += 1;
+    }
+    out.truncate(out.trim_end().len());
+    out
+}
+
+/// How a character that acts is written so that it is seen.
+pub fn spell(c: char) -> String {
+    match c as u32 {
+        n @ 0..=0xff => format!("\\x{n:02x}"),
+        n => format!("\\u{{{n:x}}}"),
+    }
+}
+
+/// `1,204,311`.
+pub fn count(n: u64) -> String {
+    let digits = n.to_string();
+    let mut out = String::with_capacity(digits.len() * 4 / 3);
+    for (at, c) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(c);
+    }
+    out
+}
+
+/// `3 incidents`, `1 incident`.
+pub fn plural(n: u64, noun: &str) -> String {
+    if n == 1 { format!("1 {noun}") } else { format!("{} {noun}s", count(n)) }
+}
+
+/// `1.2 MB`, in powers of 1,000.
+pub fn bytes(n: u64) -> String {
+    let units = ["B", "kB", "MB", "GB", "TB", "PB", "EB"];
+    let mut value = n as f64;
+    let mut unit = 0;
+    while value >= 999.5 && unit + 1 < units.len() {
+        value /= 1000.0;
+        unit += 1;
+    }
+    let name = units.get(unit).copied().unwrap_or("B");
+    if unit == 0 || value >= 99.5 {
+        format!("{value:.0} {name}")
+    } else {
+        format!("{value:.1} {name}")
+    }
+}
+
+/// `2026-11-22 09:14:03`, without the zone: forms say once that all times are UTC.
+pub fn clock(time: model::Micros) -> String {
+    let text = time.to_string();
+    match (text.get(..10), text.get(11..19)) {
+        (Some(day), Some(second)) => format!("{day} {second}"),
+        _ => text,
+    }
+}
+
+/// `22 November 2026, 09:14`, for prose.
+pub fn clock_prose(time: model::Micros) -> String {
+    const MONTHS: [&str; 12] = [
+        "January",
+        "February",
+        "March",
+        "April",
+        "May",
+        "June",
+        "July",
+        "August",
+        "September",
+        "October",
+        "November",
+        "December",
+    ];
+    let text = time.to_string();
+    let part = |range: std::ops::Range<usize>| text.get(range).unwrap_or_default();
+    let month = part(5..7).parse::<usize>().ok().and_then(|m| MONTHS.get(m.wrapping_sub(1)));
+    match (month, text.as_bytes().get(10)) {
+        (Some(month), Some(b'T')) => {
+            format!(
+                "{} {month} {}, {}",
+                part(8..10).trim_start_matches('0'),
+                part(0..4),
+                part(11..16)
+            )
+        }
+        _ => text,
+    }
+}
+
+/// `1 h 48 min`, `3 d 2 h`, `40 s`.
+pub fn span(first: model::Micros, last: model::Micros) -> String {
+    let seconds = last.0.abs_diff(first.0) / 1_000_000;
+    match (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60) {
+        (0, 0, 0) => format!("{seconds} s"),
+        (0, 0, m) => format!("{m} min"),
+        (0, h, 0) => format!("{h} h"),
+        (0, h, m) => format!("{h} h {m} min"),
+        (d, 0, _) => format!("{d} d"),
+        (d, h, _) => format!("{d} d {h} h"),
+    }
+}
+
+/// An indicator that no mail program makes clickable and nobody opens by mistake.
+pub fn defang(kind: EntityKind, value: &str) -> String {
+    let value = clean(value, CELL * 4);
+    match kind {
+        EntityKind::Address => value.replace('.', "[.]").replace(':', "[:]"),
+        EntityKind::Domain => value.replace('.', "[.]"),
+        EntityKind::Email => value.replace('@', "[@]").replace('.', "[.]"),
+        EntityKind::Url => {
+            let (scheme, rest) = match value.split_once("://") {
+                Some((scheme, rest)) => (Some(scheme), rest),
+                None => (None, value.as_str()),
+            };
+            let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+            let (host, path) = rest.split_at(end);
+            let host = host.replace('.', "[.]").replace('@', "[@]");
+            match scheme {
+                Some(scheme) => {
+                    let scheme = scheme.to_ascii_lowercase().replace("http", "hxxp");
+                    format!("{scheme}[://]{host}{path}")
+                }
+                None => format!("{host}{path}"),
+            }
+        }
+        _ => value,
+    }
+}
+
+/// The name of a source definition, for people: `aws_cloudtrail` reads `aws cloudtrail`.
+pub fn source(name: &str) -> String {
+    clean(&name.replace(['_', '/'], " "), 60)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_acts_is_spelled_out() {
+        assert_eq!(clean("a\u{1b}[31mred\u{202e}txt.exe", 99), "a\\x1b[31mred\\u{202e}txt.exe");
+        assert_eq!(clean("  two\r\n\tlines  ", 99), "two lines");
+        assert_eq!(clean_block("two\r\nlines", 99), "two\nlines");
+        assert_eq!(clean("\0\u{9b}\u{200b}", 99), "\\x00\\x9b\\u{200b}");
+    }
+
+    #[test]
+    fn long_text_says_how_much_is_missing() {
+        let long = "A".repeat(10_000_000);
+        assert_eq!(clean(&long, 3), "AAA… (10.0 MB more)");
+        assert_eq!(clean(&format!("e{}x", "\u{301}".repeat(1000)), 9), "e\u{301}\u{301}\u{301}x");
+    }
+
+    #[test]
+    fn indicators_lose_their_teeth() {
+        assert_eq!(defang(EntityKind::Address, "198.51.100.7"), "198[.]51[.]100[.]7");
+        assert_eq!(
+            defang(EntityKind::Url, "https://a.example/x.php?u=b.c"),
+            "hxxps[://]a[.]example/x.php?u=b.c"
+        );
+        assert_eq!(defang(EntityKind::Email, "a@b.example"), "a[@]b[.]example");
+        assert_eq!(defang(EntityKind::Hash, "d41d8cd9"), "d41d8cd9");
+    }
+
+    #[test]
+    fn figures_read_well() {
+        assert_eq!(count(1_204_311), "1,204,311");
+        assert_eq!(bytes(999), "999 B");
+        assert_eq!(bytes(1_234_567), "1.2 MB");
+        assert_eq!(plural(1, "event"), "1 event");
+        let time = "2026-11-02T09:14:03Z".parse().unwrap_or_default();
+        assert_eq!(clock_prose(time), "2 November 2026, 09:14");
+        assert_eq!(clock(time), "2026-11-02 09:14:03");
+        assert_eq!(clock(model::Micros(i64::MAX)), "9223372036854775807 µs");
+    }
+}

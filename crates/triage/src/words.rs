@@ -1,0 +1,418 @@
+//! Titles, summaries and reasons: what triage decided, in sentences.
+
+use model::{EntityKind, Level, Micros, Tactic, Technique};
+
+use crate::alerts::Draft;
+use crate::incidents::{Group, technique_is};
+use crate::policy::{Policy, micros};
+use crate::ties::{Strength, display};
+
+/// What an incident is called for what was done, the gravest first. A row applies when one of its
+/// techniques or tactics was seen in a grave alert.
+const DEEDS: &[Deed] = &[
+    Deed { name: "Ransomware", techniques: &["T1486"], tactic: None, entry: false },
+    Deed { name: "Data destruction", techniques: &["T1485", "T1561"], tactic: None, entry: false },
+    Deed { name: "Recovery sabotage", techniques: &["T1490"], tactic: None, entry: false },
+    Deed {
+        name: "Data theft",
+        techniques: &["T1048", "T1567", "T1537", "T1041"],
+        tactic: Some(Tactic::Exfiltration),
+        entry: false,
+    },
+    Deed { name: "Resource hijacking", techniques: &["T1496"], tactic: None, entry: false },
+    Deed { name: "Disruption", techniques: &[], tactic: Some(Tactic::Impact), entry: false },
+    Deed {
+        name: "Credential theft",
+        techniques: &["T1003", "T1558", "T1555", "T1552", "T1528", "T1539"],
+        tactic: None,
+        entry: false,
+    },
+    Deed {
+        name: "Lateral movement",
+        techniques: &[],
+        tactic: Some(Tactic::LateralMovement),
+        entry: false,
+    },
+    Deed { name: "a web shell", techniques: &["T1505.003"], tactic: None, entry: true },
+    Deed {
+        name: "exploitation of a public service",
+        techniques: &["T1190"],
+        tactic: None,
+        entry: true,
+    },
+    Deed { name: "phishing", techniques: &["T1566"], tactic: None, entry: true },
+    Deed { name: "an MFA prompt attack", techniques: &["T1621"], tactic: None, entry: true },
+    Deed { name: "password guessing", techniques: &["T1110"], tactic: None, entry: true },
+    Deed {
+        name: "Command and control",
+        techniques: &[],
+        tactic: Some(Tactic::CommandAndControl),
+        entry: false,
+    },
+    Deed {
+        name: "Account manipulation",
+        techniques: &["T1098", "T1136", "T1531"],
+        tactic: None,
+        entry: false,
+    },
+    Deed { name: "Defences disabled", techniques: &["T1562", "T1070"], tactic: None, entry: false },
+    Deed { name: "use of a valid account", techniques: &["T1078"], tactic: None, entry: true },
+    Deed {
+        name: "Privilege escalation",
+        techniques: &[],
+        tactic: Some(Tactic::PrivilegeEscalation),
+        entry: false,
+    },
+    Deed { name: "intrusion", techniques: &[], tactic: Some(Tactic::InitialAccess), entry: true },
+    Deed { name: "Persistence", techniques: &[], tactic: Some(Tactic::Persistence), entry: false },
+    Deed {
+        name: "Data collection",
+        techniques: &[],
+        tactic: Some(Tactic::Collection),
+        entry: false,
+    },
+    Deed {
+        name: "Attack on credentials",
+        techniques: &[],
+        tactic: Some(Tactic::CredentialAccess),
+        entry: false,
+    },
+    Deed {
+        name: "Suspicious execution",
+        techniques: &[],
+        tactic: Some(Tactic::Execution),
+        entry: false,
+    },
+    Deed {
+        name: "Defence evasion",
+        techniques: &[],
+        tactic: Some(Tactic::DefenseEvasion),
+        entry: false,
+    },
+    Deed {
+        name: "Internal reconnaissance",
+        techniques: &[],
+        tactic: Some(Tactic::Discovery),
+        entry: false,
+    },
+    Deed {
+        name: "scanning",
+        techniques: &["T1595"],
+        tactic: Some(Tactic::Reconnaissance),
+        entry: true,
+    },
+];
+
+struct Deed {
+    name: &'static str,
+    techniques: &'static [&'static str],
+    tactic: Option<Tactic>,
+    /// Whether it is a way in: it then comes after "after".
+    entry: bool,
+}
+
+impl Deed {
+    fn done(&self, draft: &Draft) -> bool {
+        draft.techniques.iter().any(|t: &Technique| technique_is(t, self.techniques))
+            || self.tactic.is_some_and(|tactic| draft.tactics.contains(&tactic))
+    }
+}
+
+/// A title that a person would give it.
+pub(crate) fn title(group: &Group<'_>) -> String {
+    let place = place(group);
+    let rules: std::collections::BTreeSet<&str> =
+        group.members.iter().map(|d| d.rule_id.as_ref()).collect();
+    if rules.len() == 1
+        && let Some(draft) = group.members.first()
+    {
+        return with_place(cut(&draft.rule_title, 90), &place, " on ");
+    }
+    // What was done is told by the grave alerts alone; how they got in, by any.
+    let grave = |d: &&&Draft| d.level >= Level::High || group.level < Level::High;
+    let did = |deed: &Deed| group.members.iter().filter(grave).any(|d| deed.done(d));
+    let main = DEEDS.iter().find(|deed| !deed.entry && did(deed));
+    let entry = DEEDS
+        .iter()
+        .filter(|deed| deed.entry)
+        .find(|deed| group.members.iter().any(|d| d.level >= Level::Medium && deed.done(d)));
+    let what = match (main, entry) {
+        (Some(main), Some(entry)) => format!("{} after {}", main.name, entry.name),
+        (Some(main), None) => {
+            let second = DEEDS
+                .iter()
+                .filter(|deed| !deed.entry && deed.name != main.name)
+                .find(|deed| did(deed));
+            match second {
+                Some(second) => format!("{} and {}", main.name, lower_first(second.name)),
+                None => main.name.to_owned(),
+            }
+        }
+        (None, Some(entry)) => {
+            upper_first(entry.name.trim_start_matches("an ").trim_start_matches("a "))
+        }
+        (None, None) => {
+            let gravest =
+                group.members.iter().max_by_key(|d| (d.level, std::cmp::Reverse(d.first_event)));
+            gravest.map_or_else(String::new, |d| cut(&d.rule_title, 90))
+        }
+    };
+    with_place(what, &place, ": ")
+}
+
+fn with_place(what: String, place: &str, joint: &str) -> String {
+    if place.is_empty() { what } else { format!("{what}{joint}{place}") }
+}
+
+/// Who and where: the most connected user and host, and how many more.
+fn place(group: &Group<'_>) -> String {
+    let user = group.of(EntityKind::User).chain(group.of(EntityKind::Email)).next().map(display);
+    let hosts: Vec<String> = group.of(EntityKind::Host).map(display).collect();
+    let host = hosts.first().map(|first| match hosts.len() {
+        1 => first.clone(),
+        2 => format!("{first} and 1 more host"),
+        n => format!("{first} and {} more hosts", n - 1),
+    });
+    match (user, host) {
+        (Some(user), Some(host)) => format!("{user} on {host}"),
+        (Some(one), None) | (None, Some(one)) => one,
+        (None, None) => group.entities.first().map(|c| display(&c.entity)).unwrap_or_default(),
+    }
+}
+
+/// What happened, in a few plain sentences.
+pub(crate) fn summary(group: &Group<'_>) -> String {
+    let mut out = String::new();
+    let alerts = plural(group.members.len() as u64, "alert");
+    let findings = plural(group.findings, "finding");
+    let subject = match (place(group).as_str(), group.members.len()) {
+        ("", _) => String::new(),
+        (place, 1) => format!(" concerns {place}"),
+        (place, _) => format!(" concern {place}"),
+    };
+    let span = between(group.first, group.last);
+    out.push_str(&format!("{span}, {alerts} ({findings}){subject}"));
+    if !group.sources.is_empty() {
+        let names: Vec<String> = group.sources.iter().map(|s| cut(s, 40)).collect();
+        out.push_str(&format!(", seen by {}", list(&names, 6)));
+    }
+    out.push('.');
+    let first = group.members.first();
+    let last = group.members.last().filter(|_| group.members.len() > 1);
+    if let (Some(first), Some(last)) = (first, last) {
+        let same = first.rule_id == last.rule_id;
+        if !same {
+            out.push_str(
+                &format!(" It begins with {} and ends with {}.", told(first), told(last),),
+            );
+        }
+        let gravest =
+            group.members.iter().max_by_key(|d| (d.level, std::cmp::Reverse(d.first_event)));
+        if let Some(gravest) = gravest
+            && gravest.rule_id != first.rule_id
+            && gravest.rule_id != last.rule_id
+        {
+            out.push_str(&format!(
+                " The gravest alert, rated {}, is {} at {}.",
+                gravest.level,
+                quoted(&gravest.rule_title),
+                clock(gravest.first_event),
+            ));
+        }
+    } else if let Some(first) = first {
+        let text = cut(first_sentence(&first.description), 240);
+        if !text.is_empty() {
+            out.push_str(&format!(" The rule looks for this: {text}"));
+            if !text.ends_with(['.', '!', '?', '…']) {
+                out.push('.');
+            }
+        }
+    }
+    if group.tactics.len() > 1 {
+        let walked: Vec<String> = group.tactics.iter().map(|t| t.caption().to_owned()).collect();
+        out.push_str(&format!(
+            " In ATT&CK's terms it covers {} of 14 tactics: {}.",
+            group.tactics.len(),
+            list(&walked, 14),
+        ));
+    }
+    out
+}
+
+fn told(draft: &Draft) -> String {
+    let tactic = draft.tactics.first().map(|t| format!(" ({})", t.caption())).unwrap_or_default();
+    format!("{}{tactic}", quoted(&draft.rule_title))
+}
+
+/// Why these alerts are one incident.
+pub(crate) fn incident_reason(group: &Group<'_>, severity: Level, policy: &Policy) -> String {
+    let hours = span_text(micros(policy.incident_gap));
+    let mut out = String::new();
+    if group.members.len() == 1 {
+        out.push_str(&format!(
+            "One alert that stands alone: no other within {hours} shares its hosts, users or addresses."
+        ));
+    } else {
+        let shared: Vec<String> = group
+            .entities
+            .iter()
+            .filter(|c| c.alerts > 1 && c.strength != Strength::None)
+            .map(|c| format!("{} {} ({})", c.entity.kind.name(), display(&c.entity), c.alerts))
+            .collect();
+        let founders = plural(group.founders as u64, "alert");
+        match shared.is_empty() {
+            true => out.push_str(&format!(
+                "{founders}, tied by names that mean the same account or machine, each within {hours} of another."
+            )),
+            false => out.push_str(&format!(
+                "{founders}, each within {hours} of another that shares an entity with it. Shared, with the number of alerts: {}.",
+                list(&shared, 5),
+            )),
+        }
+        let joined = group.members.len() - group.founders;
+        if joined > 0 {
+            out.push_str(&format!(
+                " {} below {} joined: by itself it would not be an incident.",
+                plural(joined as u64, "alert"),
+                policy.found_level,
+            ));
+        }
+    }
+    if severity > group.level {
+        out.push_str(&format!(
+            " Rated {severity}, a step above its gravest alert, because {} tactics were walked.",
+            group.tactics.len(),
+        ));
+    }
+    let long = group.last.0.abs_diff(group.first.0) > micros(policy.long_incident);
+    if group.members.len() > policy.large_incident || long {
+        let top = group.entities.first().map(|c| display(&c.entity)).unwrap_or_default();
+        out.push_str(&format!(
+            " Unusually large: {} over {}. Check whether {top} is shared by everybody; if so, name it in the policy's common_entities.",
+            plural(group.members.len() as u64, "alert"),
+            span_text(group.last.0.abs_diff(group.first.0)),
+        ));
+    }
+    out
+}
+
+/// Why these findings are one alert.
+pub(crate) fn alert_reason(draft: &Draft, policy: &Policy) -> String {
+    let rule = quoted(&draft.rule_title);
+    let on = match &draft.anchor {
+        Some(entity) => format!(" on {} {}", entity.kind.name(), display(entity)),
+        None => ", whose events name nobody".to_owned(),
+    };
+    match draft.count {
+        1 => format!("One finding of {rule}{on}."),
+        n => format!(
+            "{n} findings of {rule}{on}, each within {} of the one before.",
+            span_text(micros(policy.alert_window)),
+        ),
+    }
+}
+
+/// `2026-11-22 09:14 UTC`.
+pub(crate) fn clock(time: Micros) -> String {
+    let text = time.to_string();
+    match (text.get(..10), text.get(11..16)) {
+        (Some(day), Some(minute)) => format!("{day} {minute} UTC"),
+        _ => text,
+    }
+}
+
+fn between(first: Micros, last: Micros) -> String {
+    let span = last.0.abs_diff(first.0);
+    if span < 60_000_000 {
+        format!("At {}", clock(first))
+    } else {
+        format!("Between {} and {} ({})", clock(first), clock(last), span_text(span))
+    }
+}
+
+/// `1 h 48 min`, `3 d 2 h`, `40 s`.
+pub(crate) fn span_text(micros: u64) -> String {
+    let seconds = micros / 1_000_000;
+    let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{seconds} s"),
+        (0, 0, m) => format!("{m} min"),
+        (0, h, 0) => format!("{h} h"),
+        (0, h, m) => format!("{h} h {m} min"),
+        (1, 0, _) => "24 h".to_owned(),
+        (d, 0, _) => format!("{d} d"),
+        (d, h, _) => format!("{d} d {h} h"),
+    }
+}
+
+/// `a, b and c`, or `a, b and 7 more`.
+pub(crate) fn list(items: &[String], most: usize) -> String {
+    match items {
+        [] => String::new(),
+        [one] => one.clone(),
+        [head @ .., last] if items.len() <= most => format!("{} and {last}", head.join(", ")),
+        _ => {
+            let shown: Vec<&str> = items.iter().take(most).map(String::as_str).collect();
+            format!("{} and {} more", shown.join(", "), items.len() - most)
+        }
+    }
+}
+
+fn plural(n: u64, noun: &str) -> String {
+    if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
+}
+
+fn quoted(title: &str) -> String {
+    format!("“{}”", cut(title, 90))
+}
+
+fn first_sentence(text: &str) -> &str {
+    let line = text.lines().next().unwrap_or_default().trim();
+    line.find(". ").and_then(|at| line.get(..=at)).unwrap_or(line)
+}
+
+fn lower_first(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |c| c.to_lowercase().chain(chars).collect())
+}
+
+fn upper_first(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |c| c.to_uppercase().chain(chars).collect())
+}
+
+/// Evidence text made fit for a sentence: no control characters, at most `most` characters.
+pub(crate) fn cut(text: &str, most: usize) -> String {
+    let mut out: String = text
+        .chars()
+        .take(most.saturating_add(1))
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
+    if let Some((at, _)) = out.char_indices().nth(most) {
+        out.truncate(at);
+        out.pop();
+        out.push('…');
+    }
+    out.trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_evidence_is_cut_and_control_characters_go() {
+        assert_eq!(cut("a\u{1b}[31mb", 20), "a [31mb");
+        assert_eq!(cut("ééééé", 4), "ééé…");
+        assert_eq!(cut(&"x".repeat(10_000_000), 5), "xxxx…");
+    }
+
+    #[test]
+    fn spans_and_lists_read_well() {
+        assert_eq!(span_text(6_480_000_000), "1 h 48 min");
+        assert_eq!(span_text(86_400_000_000), "24 h");
+        let names = ["a", "b", "c", "d"].map(String::from);
+        assert_eq!(list(&names, 4), "a, b, c and d");
+        assert_eq!(list(&names, 2), "a, b and 2 more");
+    }
+}

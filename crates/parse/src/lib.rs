@@ -12,12 +12,16 @@
 
 mod chunker;
 mod encoding;
+mod fields;
 mod format;
 mod formats;
+mod headed;
 mod json;
 mod line;
 mod reading;
 mod recognise;
+mod row;
+mod timestamp;
 
 pub use chunker::{Chunk, Chunker, Limits};
 pub use format::{Cut, Cutter, Format, Head, Reader, Sink, Skip};

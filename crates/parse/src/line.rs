@@ -71,6 +71,45 @@ pub(crate) fn whole_lines(window: &[u8], last: bool) -> usize {
     if last { window.len() } else { memchr::memrchr(b'\n', window).map_or(0, |at| at + 1) }
 }
 
+/// A stretch of a chunk that becomes one [`Line`]: usually a line, sometimes several.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Frame {
+    /// Where it begins in the chunk.
+    pub(crate) start: usize,
+    /// Where it ends, its line end left out.
+    pub(crate) end: usize,
+    /// What framing found wrong with it.
+    pub(crate) flaw: Option<(FlawKind, &'static str)>,
+}
+
+/// The lines of a chunk as frames.
+pub(crate) struct Lines<'a> {
+    ends: memchr::Memchr<'a>,
+    start: usize,
+    len: usize,
+}
+
+impl<'a> Lines<'a> {
+    /// All lines of `chunk`, blank ones too.
+    pub(crate) fn new(chunk: &'a [u8]) -> Self {
+        Self { ends: memchr::memchr_iter(b'\n', chunk), start: 0, len: chunk.len() }
+    }
+}
+
+impl Iterator for Lines<'_> {
+    type Item = Frame;
+
+    fn next(&mut self) -> Option<Frame> {
+        let start = self.start;
+        if start >= self.len {
+            return None;
+        }
+        let end = self.ends.next().unwrap_or(self.len);
+        self.start = end + 1;
+        Some(Frame { start, end, flaw: None })
+    }
+}
+
 /// Calls `each` for every line of `chunk` that is not blank.
 pub(crate) fn each_line(
     chunk: &[u8],
@@ -78,15 +117,30 @@ pub(crate) fn each_line(
     sink: &mut dyn Sink,
     each: &dyn Fn(Line<'_>, &mut dyn Sink),
 ) {
+    each_frame(chunk, offset, Lines::new(chunk), sink, &mut |line, sink| each(line, sink));
+}
+
+/// Calls `each` for every frame of `chunk` that is not blank.
+pub(crate) fn each_frame(
+    chunk: &[u8],
+    offset: u64,
+    frames: impl Iterator<Item = Frame>,
+    sink: &mut dyn Sink,
+    each: &mut dyn FnMut(Line<'_>, &mut dyn Sink),
+) {
     // One check of the whole chunk is far cheaper than one for each line.
     let sound = std::str::from_utf8(chunk).ok();
-    let mut start = 0;
-    for end in memchr::memchr_iter(b'\n', chunk).chain(std::iter::once(chunk.len())) {
+    for Frame { start, end, flaw } in frames {
         let raw = chunk.get(start..end).unwrap_or_default();
         let raw = raw.strip_suffix(b"\r").unwrap_or(raw);
         let text = sound.and_then(|s| s.get(start..start + raw.len()));
-        one_line(raw, text, offset + start as u64, sink, each);
-        start = end + 1;
+        let place = offset + start as u64;
+        one_line(raw, text, place, sink, &mut |mut line, sink| {
+            if let Some((kind, message)) = flaw {
+                line.flaw(kind, message);
+            }
+            each(line, sink);
+        });
     }
 }
 
@@ -96,7 +150,7 @@ fn one_line(
     text: Option<&str>,
     offset: u64,
     sink: &mut dyn Sink,
-    each: &dyn Fn(Line<'_>, &mut dyn Sink),
+    each: &mut dyn FnMut(Line<'_>, &mut dyn Sink),
 ) {
     let mut flaws = Vec::new();
     let mut flaw = |kind, message: &str, record_lost| {

@@ -1,9 +1,28 @@
 //! The table of formats. A format is one file here, one row, one folder of fixtures.
 
+mod cef;
+mod delimited;
 mod json;
+mod keyvalue;
+mod leef;
 mod lines;
+mod syslog;
+mod w3c;
+mod weblog;
+mod zeek;
 
 use crate::Format;
 
 /// Every format, in the order in which ties are decided. `lines` is last: it takes any text.
-pub static FORMATS: &[&dyn Format] = &[&json::Json, &lines::Lines];
+pub static FORMATS: &[&dyn Format] = &[
+    &json::Json,
+    &zeek::Zeek,
+    &w3c::W3c,
+    &cef::Cef,
+    &leef::Leef,
+    &weblog::Weblog,
+    &syslog::Syslog,
+    &delimited::Delimited,
+    &keyvalue::KeyValue,
+    &lines::Lines,
+];

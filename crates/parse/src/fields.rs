@@ -1,0 +1,43 @@
+//! What the text formats have in common: a list of named values, and how large it may grow.
+
+use std::borrow::Cow;
+
+use model::Value;
+
+use crate::Head;
+
+/// Named values in the order of the text.
+pub(crate) type Fields<'a> = Vec<(Cow<'a, str>, Value<'a>)>;
+
+/// How many fields a record may have. A hostile line of 16 MiB could otherwise grow to half a
+/// gigabyte of them; what is behind the last one is kept as text in [`REST`].
+pub(crate) const MAX: usize = 4096;
+
+/// The field that holds what was left unread when [`MAX`] was reached.
+pub(crate) const REST: &str = "_rest";
+
+/// The field that holds text in front of the first key.
+pub(crate) const LEAD: &str = "_lead";
+
+/// The field that holds the values of a row that no column of the header claims.
+pub(crate) const EXTRA: &str = "_extra";
+
+/// Adds a value under its name.
+pub(crate) fn push<'a>(fields: &mut Fields<'a>, name: &'a str, value: impl Into<Value<'a>>) {
+    fields.push((Cow::Borrowed(name), value.into()));
+}
+
+/// True when the last field says that the record was longer than [`MAX`] fields.
+pub(crate) fn overflowed(fields: &Fields<'_>) -> bool {
+    fields.last().is_some_and(|(name, _)| name == REST)
+}
+
+/// The share of the head's lines (the first 200 of them) that are `like` something, in percent.
+pub(crate) fn share(head: &Head<'_>, like: impl Fn(&[u8]) -> bool) -> u32 {
+    let (mut lines, mut hits) = (0u32, 0u32);
+    for line in head.lines().take(200) {
+        lines += 1;
+        hits += u32::from(like(line));
+    }
+    if lines == 0 { 0 } else { hits * 100 / lines }
+}

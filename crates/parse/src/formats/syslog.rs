@@ -1,0 +1,126 @@
+//! Syslog: RFC 5424, RFC 3164 and the files that follow neither quite.
+//!
+//! A record begins with a priority, a timestamp or a body of a known shape; any other line goes on
+//! with the record before it (bounded). Streams that count octets (`123 <34>1 …`) are framed by
+//! their counts, so that a newline in a message forges no record. The syntax of a message is read
+//! one level deeper when its first bytes say what it is, into `body` and `body_format`.
+
+mod body;
+mod frame;
+mod header;
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use model::{FlawKind, Value};
+
+use self::frame::Counted;
+use crate::fields::{self, Fields};
+use crate::line::Line;
+use crate::{Cut, Cutter, Format, Head, Reader, Sink, line};
+
+/// The format `syslog`.
+pub(crate) struct Syslog;
+
+impl Format for Syslog {
+    fn name(&self) -> &'static str {
+        "syslog"
+    }
+
+    fn about(&self) -> &'static str {
+        "syslog: RFC 5424, RFC 3164, files without priority, octet-counted streams"
+    }
+
+    fn sniff(&self, head: &Head<'_>) -> u8 {
+        if frame::octet_counted(head.bytes).is_some() {
+            return 94;
+        }
+        let (mut telling, mut other, mut continued) = (0u32, 0u32, 0u32);
+        for line in head.lines().take(200) {
+            if frame::is_blank_led(line) && telling > 0 {
+                continued += 1;
+            } else if header::telling(line) {
+                telling += 1;
+            } else {
+                other += 1;
+            }
+        }
+        // Lines that go on say nothing either way, as long as they are not nearly all there is.
+        let lines = telling + other + continued / 8;
+        match telling * 100 / lines.max(1) {
+            80.. => 85,
+            50.. => 60,
+            _ => 0,
+        }
+    }
+
+    fn open(&self, head: &Head<'_>) -> Box<dyn Cutter> {
+        Box::new(SyslogCutter { counted: frame::octet_counted(head.bytes).is_some() })
+    }
+}
+
+struct SyslogCutter {
+    counted: bool,
+}
+
+impl Cutter for SyslogCutter {
+    fn cut(&mut self, window: &[u8], last: bool) -> Cut {
+        if !self.counted {
+            let take = frame::whole_records(window, last);
+            return Cut { take, reader: Arc::new(SyslogReader { counted: false }) };
+        }
+        let (take, counted) = match frame::counted(window, last) {
+            Counted::Frames(take) => (take, true),
+            Counted::Line(take) => (take, false),
+        };
+        Cut { take, reader: Arc::new(SyslogReader { counted }) }
+    }
+}
+
+struct SyslogReader {
+    counted: bool,
+}
+
+impl Reader for SyslogReader {
+    fn read(&self, chunk: &[u8], offset: u64, sink: &mut dyn Sink) {
+        if self.counted {
+            line::each_frame(chunk, offset, frame::Frames::new(chunk), sink, &mut read);
+        } else {
+            line::each_frame(chunk, offset, frame::Records::new(chunk), sink, &mut read);
+        }
+    }
+}
+
+fn read(mut line: Line<'_>, sink: &mut dyn Sink) {
+    let mut header = header::read(line.text);
+    if let Some(problem) = header.problem {
+        line.flaw(FlawKind::Syntax, problem);
+    }
+    if !header.message.is_empty() {
+        let body = body::read(header.message);
+        fields::push(&mut header.fields, "message", header.message);
+        if let Some((format, body)) = body {
+            fields::push(&mut header.fields, "body", body);
+            fields::push(&mut header.fields, "body_format", format);
+        }
+    }
+    sink.record(line.record(Value::Map(header.fields)));
+}
+
+/// The header in front of an event of another format (CEF, LEEF); nothing when there is none.
+pub(crate) fn prefix(text: &str) -> Option<Value<'_>> {
+    let text = text.trim_end();
+    if text.is_empty() {
+        return None;
+    }
+    let mut header = header::read(text);
+    if !header.message.is_empty() {
+        fields::push(&mut header.fields, "message", header.message);
+    }
+    Some(Value::Map(header.fields))
+}
+
+/// The fields of a line that stands in a file of another format and is none of it.
+pub(crate) fn message(text: &str) -> Fields<'_> {
+    vec![(Cow::Borrowed("message"), Value::from(text))]
+}

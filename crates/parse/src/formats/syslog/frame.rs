@@ -1,0 +1,211 @@
+//! Where one syslog record ends and the next begins.
+
+use memchr::{memchr, memrchr};
+use model::FlawKind;
+
+use super::header::priority;
+use crate::line::Frame;
+use crate::timestamp;
+
+/// Lines that a record may have behind its first.
+const MAX_LINES: usize = 256;
+
+/// Bytes that a record may have behind its first line.
+const MAX_BYTES: usize = 64 * 1024;
+
+/// True when a line goes on with the one before whatever it says.
+pub(super) fn is_blank_led(line: &[u8]) -> bool {
+    matches!(line.first(), Some(b' ' | b'\t'))
+}
+
+/// True when a record begins with this line. It depends on the first bytes alone, so that it is as
+/// true of a line that is not all there yet.
+fn begins_record(line: &[u8]) -> bool {
+    match line.first() {
+        Some(b'<') => priority(line).is_some(),
+        Some(b'*' | b'.') => line.get(1..).is_some_and(|t| timestamp::leading(t).is_some()),
+        Some(b'{') => line.starts_with(b"{\""),
+        Some(b'%') => line.get(1).is_some_and(u8::is_ascii_uppercase),
+        Some(b'C') => line.starts_with(b"CEF:"),
+        Some(b'L') => line.starts_with(b"LEEF:"),
+        Some(b'd') if line.starts_with(b"date=") => true,
+        Some(b't') if line.starts_with(b"type=") => true,
+        Some(b'n') if line.starts_with(b"node=") => true,
+        _ => timestamp::leading(line).is_some(),
+    }
+}
+
+/// The records of a chunk that begins with a record: a line that begins one, with the lines behind
+/// it that do not, as far as the bounds reach. A line out of place is a record of its own. Where a
+/// record begins, nothing before it matters.
+pub(super) struct Records<'a> {
+    chunk: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Records<'a> {
+    pub(super) fn new(chunk: &'a [u8]) -> Self {
+        Self { chunk, at: 0 }
+    }
+
+    /// The line at `at`, without its end, and where the next one begins.
+    fn line(&self, at: usize) -> (&'a [u8], usize) {
+        let rest = self.chunk.get(at..).unwrap_or_default();
+        match memchr(b'\n', rest) {
+            Some(end) => (rest.get(..end).unwrap_or_default(), at + end + 1),
+            None => (rest, self.chunk.len()),
+        }
+    }
+}
+
+impl Iterator for Records<'_> {
+    type Item = Frame;
+
+    fn next(&mut self) -> Option<Frame> {
+        let start = self.at;
+        if start >= self.chunk.len() {
+            return None;
+        }
+        let (first, mut next) = self.line(start);
+        let mut end = start + first.len();
+        if begins_record(first) {
+            for _ in 0..MAX_LINES {
+                if next >= self.chunk.len() {
+                    break;
+                }
+                // The first byte settles most lines before their end is looked for.
+                let front = self.chunk.get(next..(next + 64).min(self.chunk.len()));
+                let front = front.and_then(|f| f.split(|&b| b == b'\n').next()).unwrap_or_default();
+                if begins_record(front) || front.first().is_none_or(|&b| b == b'\r') {
+                    break;
+                }
+                let (line, behind) = self.line(next);
+                if line.trim_ascii().is_empty()
+                    || next + line.len() - start > first.len() + MAX_BYTES
+                {
+                    break;
+                }
+                end = next + line.len();
+                next = behind;
+            }
+        }
+        self.at = next;
+        Some(Frame { start, end, flaw: None })
+    }
+}
+
+/// How much of `window`, which begins with a record, is whole records.
+pub(super) fn whole_records(window: &[u8], last: bool) -> usize {
+    if last {
+        return window.len();
+    }
+    // From the back: the last line that begins a record for certain.
+    let mut end = window.len();
+    for _ in 0..=MAX_LINES {
+        let Some(newline) = memrchr(b'\n', window.get(..end).unwrap_or_default()) else { return 0 };
+        if window.get(newline + 1..).is_some_and(begins_record) {
+            return newline + 1;
+        }
+        end = newline;
+    }
+    // None in sight: from the front, all records but the last, which may go on.
+    Records::new(window).last().map_or(0, |frame| frame.start)
+}
+
+/// The count that a frame begins with, and where the message begins: `123 <34>…` is 123 and 4.
+pub(super) fn octet_counted(bytes: &[u8]) -> Option<(usize, usize)> {
+    let digits = bytes.iter().take(8).take_while(|b| b.is_ascii_digit()).count();
+    let number = bytes.get(..digits)?;
+    if !(1..=7).contains(&digits)
+        || number.first() == Some(&b'0')
+        || bytes.get(digits) != Some(&b' ')
+    {
+        return None;
+    }
+    priority(bytes.get(digits + 1..)?)?;
+    Some((number.iter().fold(0, |n, b| n * 10 + usize::from(b - b'0')), digits + 1))
+}
+
+/// What stands at the front of a counted stream.
+pub(super) enum Counted {
+    /// Frames whose counts are right, this many bytes of them.
+    Frames(usize),
+    /// A line that is no frame (or whose count is wrong), this many bytes with its end.
+    Line(usize),
+}
+
+/// Walks the frames at the front of `window`. A count is believed when another frame or the end
+/// follows it; otherwise the line it stands in is read by itself, and the next may be a frame again.
+pub(super) fn counted(window: &[u8], last: bool) -> Counted {
+    let mut at = 0;
+    loop {
+        let next = past_newlines(window, at);
+        let rest = window.get(next..).unwrap_or_default();
+        if rest.is_empty() {
+            return Counted::Frames(next);
+        }
+        if let Some((count, skip)) = octet_counted(rest) {
+            let end = next + skip + count;
+            let behind = window.get(end..).unwrap_or_default();
+            if last && window.len() <= end {
+                return Counted::Frames(window.len());
+            }
+            let follows = behind.get(past_newlines(behind, 0)..).unwrap_or_default();
+            // A further count and priority need this many bytes to be seen whole.
+            if !last && follows.len() < 13 {
+                return Counted::Frames(at);
+            }
+            if follows.is_empty() || octet_counted(follows).is_some() {
+                at = end;
+                continue;
+            }
+        } else if !last && rest.len() < 13 {
+            return Counted::Frames(at);
+        }
+        if at > 0 {
+            return Counted::Frames(at);
+        }
+        return match memchr(b'\n', rest) {
+            Some(end) => Counted::Line(next + end + 1),
+            None if last => Counted::Line(window.len()),
+            None => Counted::Frames(0),
+        };
+    }
+}
+
+/// The first place at or behind `at` that is no line end.
+fn past_newlines(bytes: &[u8], at: usize) -> usize {
+    let rest = bytes.get(at..).unwrap_or_default();
+    at + rest.iter().take_while(|b| matches!(b, b'\n' | b'\r' | 0)).count()
+}
+
+/// The frames of a chunk that [`counted`] measured.
+pub(super) struct Frames<'a> {
+    chunk: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Frames<'a> {
+    pub(super) fn new(chunk: &'a [u8]) -> Self {
+        Self { chunk, at: 0 }
+    }
+}
+
+impl Iterator for Frames<'_> {
+    type Item = Frame;
+
+    fn next(&mut self) -> Option<Frame> {
+        let at = past_newlines(self.chunk, self.at);
+        let rest = self.chunk.get(at..).filter(|rest| !rest.is_empty())?;
+        let (count, skip) = octet_counted(rest).unwrap_or((rest.len(), 0));
+        let start = at + skip;
+        let end = start.saturating_add(count);
+        self.at = end;
+        let flaw = (end > self.chunk.len())
+            .then_some((FlawKind::Truncated, "the stream ends before the count of the message"));
+        let end = end.min(self.chunk.len());
+        let message = self.chunk.get(start..end).unwrap_or_default();
+        let end = start + message.trim_ascii_end().len();
+        Some(Frame { start, end, flaw })
+    }
+}

@@ -1,0 +1,210 @@
+//! Zeek's own log files: tab-separated by default, described by `#` lines in front, several times
+//! when files were joined.
+//!
+//! Values are typed as `#types` says; times stay text. An unset field (`-`) is left out, `(empty)`
+//! is an empty text or list. `#path` becomes `_path`.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use memchr::memmem;
+use model::{FlawKind, Value};
+
+use crate::fields::{self, Fields, push};
+use crate::formats::syslog;
+use crate::headed::{Headed, HeadedCutter};
+use crate::line::Line;
+use crate::{Cutter, Format, Head, Sink};
+
+/// The format `zeek`.
+pub(crate) struct Zeek;
+
+impl Format for Zeek {
+    fn name(&self) -> &'static str {
+        "zeek"
+    }
+
+    fn about(&self) -> &'static str {
+        "Zeek logs with #separator, #fields and #types lines"
+    }
+
+    fn sniff(&self, head: &Head<'_>) -> u8 {
+        let mut directives = head.lines().take_while(|line| line.first() == Some(&b'#')).take(32);
+        let named = |line: &[u8]| {
+            line.starts_with(b"#separator ") || line.starts_with(b"#fields") && line.len() > 8
+        };
+        if directives.any(named) { 100 } else { 0 }
+    }
+
+    fn open(&self, _: &Head<'_>) -> Box<dyn Cutter> {
+        Box::new(HeadedCutter(Arc::new(Headed { header: Header::default(), directive, row })))
+    }
+}
+
+/// What the directives said.
+#[derive(Debug, Clone)]
+struct Header {
+    separator: String,
+    set_separator: String,
+    empty: String,
+    unset: String,
+    path: String,
+    columns: Vec<Column>,
+}
+
+impl Default for Header {
+    fn default() -> Self {
+        Self {
+            separator: "\t".to_owned(),
+            set_separator: ",".to_owned(),
+            empty: "(empty)".to_owned(),
+            unset: "-".to_owned(),
+            path: String::new(),
+            columns: Vec::new(),
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Column {
+    name: String,
+    kind: Kind,
+    list: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Text,
+    Bool,
+    Int,
+    Float,
+}
+
+fn directive(header: &mut Header, line: &str) {
+    if let Some(separator) = line.strip_prefix("#separator ") {
+        let separator = unescaped(separator);
+        if !separator.is_empty() && separator.len() <= 16 {
+            *header = Header { separator: separator.into_owned(), ..Header::default() };
+        }
+        return;
+    }
+    let Some((name, value)) = line.split_once(header.separator.as_str()) else { return };
+    match name {
+        "#set_separator" if !value.is_empty() => {
+            header.set_separator = unescaped(value).into_owned()
+        }
+        "#empty_field" => header.empty = value.to_owned(),
+        "#unset_field" => header.unset = value.to_owned(),
+        "#path" => header.path = value.to_owned(),
+        "#fields" => {
+            let names = value.split(header.separator.as_str()).take(fields::MAX);
+            header.columns = names
+                .map(|name| Column { name: name.to_owned(), kind: Kind::Text, list: false })
+                .collect();
+        }
+        "#types" => {
+            for (column, kind) in
+                header.columns.iter_mut().zip(value.split(header.separator.as_str()))
+            {
+                let inner = kind.split_once('[').map(|(_, inner)| inner.trim_end_matches(']'));
+                column.list = inner.is_some();
+                column.kind = match inner.unwrap_or(kind) {
+                    "bool" => Kind::Bool,
+                    "count" | "int" | "port" => Kind::Int,
+                    "double" | "interval" => Kind::Float,
+                    _ => Kind::Text,
+                };
+            }
+        }
+        _ => {}
+    }
+}
+
+fn row(header: &Header, mut line: Line<'_>, sink: &mut dyn Sink) {
+    if header.columns.is_empty() {
+        line.flaw(FlawKind::Syntax, "a row without a #fields line before it");
+        let fields = syslog::message(line.text);
+        sink.record(line.record(Value::Map(fields)));
+        return;
+    }
+    let mut fields: Fields<'_> = Vec::with_capacity(header.columns.len() + 1);
+    if !header.path.is_empty() {
+        push(&mut fields, "_path", header.path.as_str());
+    }
+    let mut cells = line.text.split(header.separator.as_str());
+    let mut count = 0;
+    for (column, cell) in header.columns.iter().zip(&mut cells) {
+        count += 1;
+        if cell != header.unset {
+            fields.push((Cow::Borrowed(column.name.as_str()), header.value(column, cell)));
+        }
+    }
+    let extra: Vec<Value<'_>> = cells.take(fields::MAX).map(Value::from).collect();
+    if count < header.columns.len() {
+        line.flaw(FlawKind::Syntax, format!("{count} values for {} fields", header.columns.len()));
+    } else if !extra.is_empty() {
+        line.flaw(FlawKind::Syntax, "more values than fields");
+        fields.push((Cow::Borrowed(fields::EXTRA), Value::List(extra)));
+    }
+    sink.record(line.record(Value::Map(fields)));
+}
+
+impl Header {
+    fn value<'a>(&self, column: &Column, cell: &'a str) -> Value<'a> {
+        if !column.list {
+            return if cell == self.empty { Value::from("") } else { scalar(column.kind, cell) };
+        }
+        if cell == self.empty {
+            return Value::List(Vec::new());
+        }
+        let item = |item| if item == self.unset { Value::Null } else { scalar(column.kind, item) };
+        Value::List(cell.split(self.set_separator.as_str()).take(fields::MAX).map(item).collect())
+    }
+}
+
+/// A value as its type says, or as text when it does not fit the type.
+fn scalar(kind: Kind, cell: &str) -> Value<'_> {
+    let typed = match kind {
+        Kind::Text => None,
+        Kind::Bool => match cell {
+            "T" => Some(Value::Bool(true)),
+            "F" => Some(Value::Bool(false)),
+            _ => None,
+        },
+        Kind::Int => match cell.parse() {
+            Ok(number) => Some(Value::Int(number)),
+            Err(_) => cell.parse().ok().map(Value::UInt),
+        },
+        Kind::Float => cell.parse().ok().filter(|x: &f64| x.is_finite()).map(Value::Float),
+    };
+    typed.unwrap_or_else(|| Value::Str(unescaped(cell)))
+}
+
+/// Resolves `\x09` and `\\`. Escapes that spell no UTF-8 leave the text as it is: nothing is lost.
+fn unescaped(text: &str) -> Cow<'_, str> {
+    if memchr::memchr(b'\\', text.as_bytes()).is_none() {
+        return Cow::Borrowed(text);
+    }
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some(at) = memmem::find(rest, b"\\") {
+        let (front, back) = rest.split_at(at);
+        out.extend_from_slice(front);
+        let (byte, len) = match back {
+            [_, b'x', high, low, ..] => match (hex(*high), hex(*low)) {
+                (Some(high), Some(low)) => (high << 4 | low, 4),
+                _ => (b'\\', 1),
+            },
+            [_, b'\\', ..] => (b'\\', 2),
+            _ => (b'\\', 1),
+        };
+        out.push(byte);
+        rest = back.get(len..).unwrap_or_default();
+    }
+    out.extend_from_slice(rest);
+    String::from_utf8(out).map_or(Cow::Borrowed(text), Cow::Owned)
+}
+
+fn hex(digit: u8) -> Option<u8> {
+    char::from(digit).to_digit(16).map(|n| n as u8)
+}

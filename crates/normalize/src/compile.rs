@@ -1,0 +1,569 @@
+//! From YAML to definitions, every mistake told with its place.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+use model::LogSource;
+use ocsf::{Class, Enumeration};
+
+use crate::clock::{self, Format};
+use crate::condition::{self, Condition};
+use crate::definition::{ClassPlan, Definition, Maps, Plan, TimeRule};
+use crate::diagnostic::{Diagnostic, Reporter, Span, did_you_mean, nearest};
+use crate::expr::{Expr, Names};
+use crate::fallback::base_class;
+use crate::index::{self, Index, Recogniser};
+use crate::syntax::{Ast, Step};
+use crate::target::Form;
+use crate::yaml::{self, Key, Kind, Node};
+use crate::{Normalizer, SourceText, pattern};
+
+mod field;
+
+const KEYS: [&str; 18] = [
+    "name",
+    "version",
+    "title",
+    "vendor",
+    "product",
+    "about",
+    "references",
+    "priority",
+    "no_value",
+    "look_in",
+    "recognise",
+    "patterns",
+    "logsource",
+    "time",
+    "severity",
+    "maps",
+    "sets",
+    "fields",
+];
+const CLASS_KEYS: [&str; 6] = ["class", "when", "include", "activity", "severity", "fields"];
+
+/// Compiles all; a later definition of a name takes the place of an earlier.
+pub(crate) fn all(sources: Vec<SourceText>) -> (Normalizer, Vec<Diagnostic>) {
+    let mut found = Vec::new();
+    let mut compiled: Vec<(Definition, Recogniser)> = Vec::new();
+    for source in sources {
+        let mut reporter = Reporter::new(&source.path, &source.text);
+        let made = one(&source, &mut reporter);
+        found.append(&mut reporter.found);
+        if let Some(made) = made {
+            compiled.retain(|(definition, _)| definition.name != made.0.name);
+            compiled.push(made);
+        }
+    }
+    compiled.sort_by(|a, b| a.0.name.cmp(&b.0.name));
+    let mut definitions = Vec::new();
+    let mut recognisers = Vec::new();
+    for (place, (definition, mut recogniser)) in compiled.into_iter().enumerate() {
+        recogniser.definition = place;
+        definitions.push(definition);
+        recognisers.push(recogniser);
+    }
+    let index = Index::build(&recognisers);
+    (Normalizer { definitions, index }, found)
+}
+
+/// What the parts of a definition are compiled with.
+struct Compiler<'c, 't> {
+    names: Names,
+    maps: Maps,
+    sets: HashMap<Box<str>, Node>,
+    patterns: Vec<String>,
+    absent: Vec<Box<str>>,
+    reporter: &'c mut Reporter<'t>,
+}
+
+fn one<'t>(
+    source: &'t SourceText,
+    reporter: &mut Reporter<'t>,
+) -> Option<(Definition, Recogniser)> {
+    let root = yaml::read(&source.text, reporter)?;
+    let Some(entries) = root.as_map() else {
+        reporter.add(
+            "S006",
+            root.span,
+            "a definition is a map",
+            "this is not",
+            "begin with `name: …`",
+        );
+        return None;
+    };
+    let known = || KEYS.into_iter().chain(["classes"]);
+    unknown_keys(entries, known, "a definition", reporter);
+    let name = required_text(&root, "name", reporter)?;
+    if !name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_') {
+        let at = root.get("name").map_or(root.span, |n| n.span);
+        reporter.add(
+            "S006",
+            at,
+            "not a definition's name",
+            "this",
+            "lower case letters, digits and _",
+        );
+    } else if name != source.name {
+        let at = root.get("name").map_or(root.span, |n| n.span);
+        let help = format!("the folder is called `{}`; name both alike", source.name);
+        reporter.add("S016", at, "the name is not the folder's", "here", help);
+    }
+    let version = number(&root, "version", reporter);
+    let title = required_text(&root, "title", reporter);
+    let vendor = required_text(&root, "vendor", reporter);
+    let product = required_text(&root, "product", reporter);
+    let priority = number(&root, "priority", reporter).unwrap_or(0);
+    let absent: Vec<Box<str>> = match root.get("no_value") {
+        Some(node) => node.items().iter().filter_map(Node::as_text).map(Into::into).collect(),
+        None => vec!["".into()],
+    };
+    let look_in = look_in(root.get("look_in"), reporter);
+    let mut compiler = Compiler {
+        names: Names { look_in: look_in.clone(), ..Names::plain(absent.clone()) },
+        maps: named(root.get("maps"), reporter),
+        sets: named(root.get("sets"), reporter),
+        patterns: Vec::new(),
+        absent,
+        reporter,
+    };
+    let patterns = compiler.patterns(root.get("patterns"));
+    let recognise = compiler.recognise(&root, &look_in)?;
+    let times = compiler.times(root.get("time"));
+    let (sources, logsources) = compiler.sources(root.get("logsource"));
+    let severity = compiler.severity(root.get("severity"), base_class());
+    let classes = compiler.classes(&root);
+    if !compiler.reporter.found.is_empty() {
+        return None;
+    }
+    let product_columns = || {
+        Some([
+            (ocsf::column("metadata.product.name")?, Arc::from(product?)),
+            (ocsf::column("metadata.product.vendor_name")?, Arc::from(vendor?)),
+        ])
+    };
+    let mut uids: Vec<&'static Class> = classes.iter().map(|c| c.class).collect();
+    uids.sort_by_key(|c| c.uid);
+    uids.dedup_by_key(|c| c.uid);
+    let name: Arc<str> = name.into();
+    let definition = Definition {
+        name: Arc::clone(&name),
+        version: version.and_then(|v| u32::try_from(v).ok()).unwrap_or(1),
+        title: title?.into(),
+        vendor: vendor?.into(),
+        product: product?.into(),
+        path: source.path.as_str().into(),
+        logsources,
+        classes: uids,
+        plan: Plan {
+            lens: compiler.names.lens,
+            patterns,
+            times,
+            severity,
+            sources,
+            classes,
+            product: product_columns()?,
+        },
+    };
+    let recogniser =
+        Recogniser { definition: 0, name: (&*name).into(), priority, look_in, node: recognise };
+    Some((definition, recogniser))
+}
+
+fn unknown_keys<'k, I: Iterator<Item = &'k str>>(
+    entries: &[(Key, Node)],
+    known: impl Fn() -> I,
+    of: &str,
+    reporter: &mut Reporter<'_>,
+) {
+    for (key, _) in entries {
+        if !known().any(|k| k == key.text) {
+            let help = match did_you_mean(&nearest(&key.text, known())) {
+                help if help.is_empty() => {
+                    format!("{of} has {}", known().collect::<Vec<_>>().join(", "))
+                }
+                help => help,
+            };
+            let title = format!("`{}` is not a key of {of}", key.text);
+            reporter.add("S004", key.span, title, "here", help);
+        }
+    }
+}
+
+fn required_text<'n>(root: &'n Node, key: &str, reporter: &mut Reporter<'_>) -> Option<&'n str> {
+    match root.get(key) {
+        None => {
+            let title = format!("the definition has no `{key}`");
+            reporter.add("S003", root.span, title, "in this file", format!("add `{key}: …`"));
+            None
+        }
+        Some(node) => match node.as_text().filter(|t| !t.is_empty()) {
+            Some(text) => Some(text),
+            None => {
+                let title = format!("`{key}` must be a text");
+                reporter.add("S006", node.span, title, format!("this is {}", node.what()), "");
+                None
+            }
+        },
+    }
+}
+
+fn number(root: &Node, key: &str, reporter: &mut Reporter<'_>) -> Option<i64> {
+    let node = root.get(key)?;
+    let number = node.as_text().and_then(|t| t.parse().ok());
+    if number.is_none() {
+        reporter.add(
+            "S006",
+            node.span,
+            format!("`{key}` must be a whole number"),
+            "this is not",
+            "",
+        );
+    }
+    number
+}
+
+fn look_in(node: Option<&Node>, reporter: &mut Reporter<'_>) -> Vec<Vec<Step>> {
+    let Some(node) = node else { return vec![Vec::new()] };
+    let mut places = Vec::new();
+    for item in node.items() {
+        let text = item.as_text().unwrap_or_default();
+        if text.is_empty() || text == "$" {
+            places.push(Vec::new());
+            continue;
+        }
+        match crate::syntax::alternatives(text, item.span) {
+            Ok(Ast::Path(path))
+                if path.steps.iter().all(|s| matches!(s, Step::Key(_) | Step::Any)) =>
+            {
+                places.push(path.steps);
+            }
+            _ => {
+                let help =
+                    "write a path of names, like `Event.EventData`, or `$` for the record itself";
+                reporter.add("S007", item.span, "not a place to look in", "this", help);
+            }
+        }
+    }
+    places
+}
+
+/// The entries of `maps` or `sets`.
+fn named(node: Option<&Node>, reporter: &mut Reporter<'_>) -> HashMap<Box<str>, Node> {
+    let Some(node) = node else { return HashMap::new() };
+    let Some(entries) = node.as_map() else {
+        reporter.add("S006", node.span, "a map of names is expected", "this is not", "");
+        return HashMap::new();
+    };
+    entries.iter().map(|(k, v)| (k.text.as_str().into(), v.clone())).collect()
+}
+
+impl Compiler<'_, '_> {
+    fn patterns(&mut self, node: Option<&Node>) -> Vec<pattern::Patterns> {
+        let Some(node) = node else { return Vec::new() };
+        pattern::blocks(node)
+            .iter()
+            .filter_map(|block| {
+                pattern::compile(block, &mut self.names, &mut self.patterns, self.reporter)
+            })
+            .collect()
+    }
+
+    /// The `recognise` block, checked on names of its own: captures are not known yet there.
+    fn recognise(&mut self, root: &Node, look_in: &[Vec<Step>]) -> Option<Node> {
+        let Some(node) = root.get("recognise") else {
+            let help = "recognise:\n  - parser: json\n    has: [eventType, published]";
+            self.reporter.add(
+                "S003",
+                root.span,
+                "the definition has no `recognise`",
+                "in this file",
+                help,
+            );
+            return None;
+        };
+        let mut names = Names { look_in: look_in.to_vec(), ..Names::plain(self.absent.clone()) };
+        let _ = index::check(node, &mut names, self.reporter);
+        Some(node.clone())
+    }
+
+    fn condition(&mut self, node: Option<&Node>) -> Condition {
+        if let Some(node) = node {
+            self.known_patterns(node);
+        }
+        condition::compile(node, &mut self.names, self.reporter).unwrap_or(Condition::Always)
+    }
+
+    /// A misspelt pattern name in a condition would never hold, so it is told.
+    fn known_patterns(&mut self, node: &Node) {
+        match &node.kind {
+            Kind::Map(entries) => {
+                for (key, value) in entries {
+                    if key.text != "$pattern" {
+                        self.known_patterns(value);
+                        continue;
+                    }
+                    for item in value.items() {
+                        let name = item.as_text().unwrap_or_default();
+                        if !name.contains('*') && !self.patterns.iter().any(|p| p == name) {
+                            let near = nearest(name, self.patterns.iter().map(String::as_str));
+                            let help = did_you_mean(&near);
+                            let title = format!("there is no pattern `{name}`");
+                            self.reporter.add(
+                                "S016",
+                                item.span,
+                                title,
+                                "not under `patterns`",
+                                help,
+                            );
+                        }
+                    }
+                }
+            }
+            Kind::List(items) => items.iter().for_each(|item| self.known_patterns(item)),
+            Kind::Scalar { .. } => {}
+        }
+    }
+
+    fn times(&mut self, node: Option<&Node>) -> Vec<TimeRule> {
+        let Some(node) = node else { return Vec::new() };
+        node.items().iter().filter_map(|item| self.time(item)).collect()
+    }
+
+    fn time(&mut self, node: &Node) -> Option<TimeRule> {
+        if let Some(text) = node.as_text() {
+            let from = self.names.whole(text, node.span, self.reporter)?;
+            return Some(TimeRule { from, format: Format::Auto, zone: TimeZone::UTC });
+        }
+        let entries = node.as_map().unwrap_or_default();
+        unknown_keys(entries, || ["from", "format", "zone"].into_iter(), "a time", self.reporter);
+        let Some((from, at)) = node.get("from").and_then(|n| Some((n.as_text()?, n.span))) else {
+            let help =
+                "time:\n  - published\n  - {from: date, format: \"%d.%m.%Y\", zone: Europe/Berlin}";
+            self.reporter.add("S003", node.span, "a time needs `from`", "here", help);
+            return None;
+        };
+        let from = self.names.whole(from, at, self.reporter)?;
+        let format = match node.get("format") {
+            None => Format::Auto,
+            Some(format) => match format.as_text().and_then(Format::named) {
+                Some(format) => format,
+                None => {
+                    let help = format!(
+                        "one of {}, or a pattern like %d/%b/%Y %H:%M:%S",
+                        clock::NAMES.join(", ")
+                    );
+                    self.reporter.add("S015", format.span, "not a time format", "this", help);
+                    return None;
+                }
+            },
+        };
+        let zone = match node.get("zone") {
+            None => TimeZone::UTC,
+            Some(zone) => match zone.as_text().and_then(read_zone) {
+                Some(zone) => zone,
+                None => {
+                    let help = "write UTC, an offset like +02:00, or a name like Europe/Berlin";
+                    self.reporter.add("S015", zone.span, "not a time zone", "this", help);
+                    return None;
+                }
+            },
+        };
+        Some(TimeRule { from, format, zone })
+    }
+
+    #[allow(clippy::type_complexity)] // Condition and log sources, once.
+    fn sources(
+        &mut self,
+        node: Option<&Node>,
+    ) -> (Vec<(Condition, Box<[Arc<LogSource>]>)>, Vec<Arc<LogSource>>) {
+        let Some(node) = node else { return (Vec::new(), Vec::new()) };
+        let Some(entries) = node.as_map() else {
+            let help = "logsource:\n  product: okta\n  service: okta";
+            self.reporter.add("S006", node.span, "`logsource` is a map", "this is not", help);
+            return (Vec::new(), Vec::new());
+        };
+        let known = || ["product", "category", "service", "also", "cases"].into_iter();
+        unknown_keys(entries, known, "`logsource`", self.reporter);
+        let mut rules = Vec::new();
+        for case in node.get("cases").map(Node::items).unwrap_or_default() {
+            let known = || ["when", "product", "category", "service", "also"].into_iter();
+            unknown_keys(case.as_map().unwrap_or_default(), known, "a case", self.reporter);
+            let when = self.condition(case.get("when"));
+            rules.push((when, triples(case, Some(node))));
+        }
+        rules.push((Condition::Always, triples(node, None)));
+        let mut every: Vec<Arc<LogSource>> = rules
+            .iter()
+            .flat_map(|(_, all)| all.iter().cloned())
+            .filter(|s| !s.is_empty())
+            .collect();
+        every.sort();
+        every.dedup();
+        (rules, every)
+    }
+
+    fn severity(&mut self, node: Option<&Node>, class: &'static Class) -> Option<Expr> {
+        let enumeration = class.attribute("severity_id")?.enumeration?;
+        let expr = self.value(node?, Form::Numbers(enumeration))?;
+        Some(expr)
+    }
+
+    fn activity(&mut self, node: Option<&Node>, class: &'static Class) -> Option<Expr> {
+        let enumeration = class.attribute("activity_id")?.enumeration?;
+        self.value(node?, Form::Numbers(enumeration))
+    }
+
+    fn classes(&mut self, root: &Node) -> Vec<ClassPlan> {
+        let mut plans: Vec<ClassPlan> = Vec::new();
+        let mut closed: Option<Span> = None;
+        let common = root.get("fields");
+        let nodes = root.get("classes").map(Node::items).unwrap_or_default();
+        for node in nodes {
+            let Some(entries) = node.as_map() else {
+                let help = "classes:\n  - class: authentication\n    fields: {…}";
+                self.reporter.add("S006", node.span, "a class is a map", "this is not", help);
+                continue;
+            };
+            unknown_keys(entries, || CLASS_KEYS.into_iter(), "a class", self.reporter);
+            let Some(class) = self.class(node) else { continue };
+            if let Some(first) = closed {
+                let label = format!(
+                    "the class in line {} has no `when` and takes every record",
+                    first.line
+                );
+                self.reporter.add(
+                    "S018",
+                    node.span,
+                    "no record can reach this class",
+                    label,
+                    "put it before",
+                );
+            }
+            let when = self.condition(node.get("when"));
+            if matches!(when, Condition::Always) {
+                closed = closed.or(Some(node.span));
+            }
+            plans.push(self.class_plan(class, when, node, common));
+        }
+        if closed.is_none() {
+            let mut fields = Vec::new();
+            if let Some(common) = common {
+                self.common(common, base_class(), &mut fields);
+            }
+            plans.push(ClassPlan {
+                class: base_class(),
+                when: Condition::Always,
+                activity: None,
+                severity: None,
+                fields,
+            });
+        }
+        if let Some(common) = common {
+            let used: Vec<&'static Class> = plans.iter().map(|p| p.class).collect();
+            self.common_is_known(common, &used);
+        }
+        plans
+    }
+
+    fn class(&mut self, node: &Node) -> Option<&'static Class> {
+        let Some((name, at)) = node.get("class").and_then(|n| Some((n.as_text()?, n.span))) else {
+            let help = "name an OCSF class, like `class: authentication`";
+            self.reporter.add("S003", node.span, "a class needs `class`", "here", help);
+            return None;
+        };
+        let class = ocsf::class(name);
+        if class.is_none() {
+            let help = did_you_mean(&nearest(name, ocsf::classes().iter().map(|c| c.name)));
+            let title = format!("OCSF {} has no class `{name}`", ocsf::VERSION);
+            self.reporter.add("S011", at, title, "not a class", help);
+        }
+        class
+    }
+
+    fn class_plan(
+        &mut self,
+        class: &'static Class,
+        when: Condition,
+        node: &Node,
+        common: Option<&Node>,
+    ) -> ClassPlan {
+        let activity = self.activity(node.get("activity"), class);
+        let severity = self.severity(node.get("severity"), class);
+        let mut fields = Vec::new();
+        if let Some(own) = node.get("fields") {
+            self.fields(own, class, &mut fields);
+        }
+        for item in node.get("include").map(Node::items).unwrap_or_default() {
+            let name = item.as_text().unwrap_or_default();
+            match self.sets.get(name).cloned() {
+                Some(set) => self.fields(&set, class, &mut fields),
+                None => {
+                    let near: Vec<_> = nearest(name, self.sets.keys().map(|k| &**k))
+                        .into_iter()
+                        .map(str::to_owned)
+                        .collect();
+                    let near: Vec<&str> = near.iter().map(String::as_str).collect();
+                    let title = format!("there is no set `{name}`");
+                    self.reporter.add(
+                        "S016",
+                        item.span,
+                        title,
+                        "not under `sets`",
+                        did_you_mean(&near),
+                    );
+                }
+            }
+        }
+        if let Some(common) = common {
+            self.common(common, class, &mut fields);
+        }
+        ClassPlan { class, when, activity, severity, fields }
+    }
+}
+
+fn triples(node: &Node, outer: Option<&Node>) -> Box<[Arc<LogSource>]> {
+    let part = |of: &Node, key: &str| {
+        let own = of.get(key);
+        let text = own.or_else(|| outer.and_then(|o| o.get(key))).and_then(Node::as_text);
+        text.unwrap_or_default().to_owned()
+    };
+    let triple = |of: &Node, product: &str| {
+        let product = match of.get("product").and_then(Node::as_text) {
+            Some(own) => own.to_owned(),
+            None => product.to_owned(),
+        };
+        let text = |key| of.get(key).and_then(Node::as_text).unwrap_or_default();
+        Arc::new(LogSource::new(&product, text("category"), text("service")))
+    };
+    let product = part(node, "product");
+    let first = LogSource::new(&product, &part(node, "category"), &part(node, "service"));
+    let mut all = vec![Arc::new(first)];
+    let also = node.get("also").or_else(|| outer.and_then(|o| o.get("also")));
+    all.extend(also.map(Node::items).unwrap_or_default().iter().map(|n| triple(n, &product)));
+    all.dedup();
+    all.into()
+}
+
+fn read_zone(text: &str) -> Option<TimeZone> {
+    if matches!(text, "UTC" | "Z") {
+        return Some(TimeZone::UTC);
+    }
+    let sign = match text.as_bytes().first()? {
+        b'+' => 1,
+        b'-' => -1,
+        _ => return TimeZone::get(text).ok(),
+    };
+    let (hours, minutes) = text.get(1..)?.split_once(':')?;
+    let seconds: i32 = hours.parse::<i32>().ok()? * 3600 + minutes.parse::<i32>().ok()? * 60;
+    Some(TimeZone::fixed(jiff::tz::Offset::from_seconds(sign * seconds).ok()?))
+}
+
+/// The captions or words of an enumeration, for messages.
+fn captions(of: &Enumeration) -> Vec<&'static str> {
+    match of {
+        Enumeration::Numbers(rows) => rows.iter().map(|(_, caption)| *caption).collect(),
+        Enumeration::Words(rows) => rows.iter().map(|(word, _)| *word).collect(),
+    }
+}

@@ -1,0 +1,318 @@
+//! Conditions: what `when` says about a record.
+//!
+//! A map is "all of these", a list "any of these". A key is an expression, after a last `|` an
+//! operator; a value is one word or a list of words of which one must fit. Words are compared blind
+//! to ASCII case; a field that is a list fits when one of its elements does.
+
+use std::net::IpAddr;
+
+use model::Value;
+use regex::Regex;
+
+use crate::diagnostic::{Reporter, did_you_mean, nearest};
+use crate::expr::{Expr, Names, Scene, regex};
+use crate::value::Val;
+use crate::words::{Table, begins, ends, holds};
+use crate::yaml::{Kind, Node};
+
+/// A compiled condition.
+#[derive(Debug)]
+pub(crate) enum Condition {
+    Always,
+    All(Box<[Condition]>),
+    Any(Box<[Condition]>),
+    Not(Box<Condition>),
+    Test(Expr, Op),
+}
+
+/// What is asked of a value.
+#[derive(Debug)]
+pub(crate) enum Op {
+    Exists(bool),
+    Is(Table<()>),
+    StartsWith(Box<[Box<str>]>),
+    EndsWith(Box<[Box<str>]>),
+    Contains(Box<[Box<str>]>),
+    Regex(Box<[Regex]>),
+    Cidr(Box<[(u128, u32)]>),
+    Compare(Comparison, f64),
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Comparison {
+    Less,
+    AtMost,
+    More,
+    AtLeast,
+}
+
+/// The operators, for messages.
+const OPERATORS: [&str; 10] =
+    ["startswith", "endswith", "contains", "re", "cidr", "exists", "lt", "lte", "gt", "gte"];
+
+impl Condition {
+    /// Whether it holds.
+    pub(crate) fn holds<'r>(&'r self, scene: &Scene<'_, 'r>) -> bool {
+        match self {
+            Condition::Always => true,
+            Condition::All(all) => all.iter().all(|c| c.holds(scene)),
+            Condition::Any(any) => any.iter().any(|c| c.holds(scene)),
+            Condition::Not(not) => !not.holds(scene),
+            Condition::Test(expr, op) => op.fits(&expr.eval(scene)),
+        }
+    }
+
+    /// How much it asks: of two shapes that fit, the one that asks more knows the record better.
+    pub(crate) fn weight(&self) -> usize {
+        match self {
+            Condition::Always => 0,
+            Condition::All(all) => all.iter().map(Condition::weight).sum(),
+            Condition::Any(any) => any.iter().map(Condition::weight).min().unwrap_or(0),
+            Condition::Not(_) | Condition::Test(..) => 1,
+        }
+    }
+}
+
+impl Op {
+    pub(crate) fn fits(&self, val: &Val<'_>) -> bool {
+        match self {
+            Op::Exists(wanted) => !val.is_none() == *wanted,
+            _ => match val {
+                Val::None => false,
+                Val::Ref(Value::List(items)) | Val::Owned(Value::List(items)) => {
+                    items.iter().any(|item| self.fits_one(&Val::Ref(item)))
+                }
+                one => self.fits_one(one),
+            },
+        }
+    }
+
+    fn fits_one(&self, val: &Val<'_>) -> bool {
+        match self {
+            Op::Exists(wanted) => *wanted,
+            Op::Is(table) => table.val(val).is_some(),
+            Op::StartsWith(words) => on_text(val, |t| words.iter().any(|w| begins(t, w))),
+            Op::EndsWith(words) => on_text(val, |t| words.iter().any(|w| ends(t, w))),
+            Op::Contains(words) => on_text(val, |t| words.iter().any(|w| holds(t, w))),
+            Op::Regex(all) => on_text(val, |t| all.iter().any(|r| r.is_match(t))),
+            Op::Cidr(nets) => on_text(val, |t| {
+                let Ok(address) = t.trim().parse::<IpAddr>() else { return false };
+                let bits = number(address);
+                nets.iter().any(|(net, length)| prefix(bits, *length) == *net)
+            }),
+            Op::Compare(how, than) => val.float().is_some_and(|x| match how {
+                Comparison::Less => x < *than,
+                Comparison::AtMost => x <= *than,
+                Comparison::More => x > *than,
+                Comparison::AtLeast => x >= *than,
+            }),
+        }
+    }
+}
+
+fn on_text(val: &Val<'_>, of: impl FnOnce(&str) -> bool) -> bool {
+    match val.as_str() {
+        Some(text) => of(text),
+        None => val.clone().text().is_some_and(|t| of(&t)),
+    }
+}
+
+/// An address as a number; IPv4 as IPv6 writes it.
+fn number(address: IpAddr) -> u128 {
+    u128::from(match address {
+        IpAddr::V4(v4) => v4.to_ipv6_mapped(),
+        IpAddr::V6(v6) => v6,
+    })
+}
+
+fn prefix(bits: u128, length: u32) -> u128 {
+    if length == 0 { 0 } else { bits >> (128 - length) << (128 - length) }
+}
+
+fn network(text: &str) -> Option<(u128, u32)> {
+    let (address, length) = text.split_once('/')?;
+    let address: IpAddr = address.trim().parse().ok()?;
+    let length: u32 = length.trim().parse().ok()?;
+    let (most, before) = if address.is_ipv4() { (32, 96) } else { (128, 0) };
+    (length <= most).then(|| (prefix(number(address), length + before), length + before))
+}
+
+/// Compiles a `when`; no node is no condition.
+pub(crate) fn compile(
+    node: Option<&Node>,
+    names: &mut Names,
+    reporter: &mut Reporter<'_>,
+) -> Option<Condition> {
+    let Some(node) = node else { return Some(Condition::Always) };
+    match &node.kind {
+        Kind::List(items) => {
+            let any: Option<Vec<_>> =
+                items.iter().map(|item| compile(Some(item), names, reporter)).collect();
+            Some(Condition::Any(any?.into()))
+        }
+        Kind::Map(entries) => {
+            let mut all = Vec::new();
+            for (key, value) in entries {
+                all.push(match key.text.as_str() {
+                    "any" => match compile(Some(value), names, reporter)? {
+                        // Of a map, too, any one is enough.
+                        Condition::All(parts) => Condition::Any(parts),
+                        other => other,
+                    },
+                    "all" => match compile(Some(value), names, reporter)? {
+                        Condition::Any(parts) => Condition::All(parts),
+                        other => other,
+                    },
+                    "not" => Condition::Not(Box::new(compile(Some(value), names, reporter)?)),
+                    text => test(text, key.span, value, names, reporter)?,
+                });
+            }
+            Some(match (all.len(), all.pop()) {
+                (1, Some(one @ Condition::Test(..))) => one,
+                (_, last) => {
+                    all.extend(last);
+                    Condition::All(all.into())
+                }
+            })
+        }
+        Kind::Scalar { .. } => {
+            let help =
+                "write `when: {field: word}`, `when: {field: [one, other]}` or a list of such maps";
+            reporter.add(
+                "S006",
+                node.span,
+                "a condition is a map or a list",
+                "this is a text",
+                help,
+            );
+            None
+        }
+    }
+}
+
+/// Splits the operator off a key.
+pub(crate) fn operator(key: &str) -> (&str, Option<&str>) {
+    match key.rsplit_once('|') {
+        Some((field, word)) if word.chars().all(|c| c.is_ascii_lowercase()) => (field, Some(word)),
+        _ => (key, None),
+    }
+}
+
+fn test(
+    key: &str,
+    at: crate::diagnostic::Span,
+    value: &Node,
+    names: &mut Names,
+    reporter: &mut Reporter<'_>,
+) -> Option<Condition> {
+    let (field, operator) = operator(key);
+    let expr = names.path(field, at, reporter)?;
+    let mut words = Vec::new();
+    for item in value.items() {
+        match item.as_text() {
+            Some(text) => words.push((text, item.span)),
+            None => {
+                let label = format!("this is {}", item.what());
+                let help = "`any:`, `all:` and `not:` hold conditions; a field holds words";
+                reporter.add(
+                    "S006",
+                    item.span,
+                    "a word or a list of words is expected",
+                    label,
+                    help,
+                );
+                return None;
+            }
+        }
+    }
+    let texts = || words.iter().map(|(t, _)| (*t).into()).collect();
+    let op = match operator {
+        None => {
+            if value.is_null() {
+                Op::Exists(false)
+            } else {
+                let mut table = Table::new();
+                for (word, at) in &words {
+                    if !table.add(word, ()) {
+                        let title = format!("`{word}` is given twice");
+                        reporter.add("S005", *at, title, "again here", "keep one of them");
+                    }
+                }
+                Op::Is(table)
+            }
+        }
+        Some("startswith") => Op::StartsWith(texts()),
+        Some("endswith") => Op::EndsWith(texts()),
+        Some("contains") => {
+            Op::Contains(words.iter().map(|(t, _)| t.to_ascii_lowercase().into()).collect())
+        }
+        Some("exists") => match words.as_slice() {
+            [("true", _)] => Op::Exists(true),
+            [("false", _)] => Op::Exists(false),
+            _ => {
+                reporter.add("S006", value.span, "`exists` is true or false", "not this", "");
+                return None;
+            }
+        },
+        Some("re") => {
+            let mut all = Vec::new();
+            for (word, at) in &words {
+                match regex(word) {
+                    Ok(compiled) => all.push(compiled),
+                    Err(why) => {
+                        reporter.add("S010", *at, "a bad regular expression", why, "");
+                        return None;
+                    }
+                }
+            }
+            Op::Regex(all.into())
+        }
+        Some("cidr") => {
+            let mut nets = Vec::new();
+            for (word, at) in &words {
+                match network(word) {
+                    Some(net) => nets.push(net),
+                    None => {
+                        let help = "write it like 10.0.0.0/8 or fe80::/10";
+                        reporter.add("S006", *at, "not a network", "this", help);
+                        return None;
+                    }
+                }
+            }
+            Op::Cidr(nets.into())
+        }
+        Some(how @ ("lt" | "lte" | "gt" | "gte")) => {
+            let than = match words.as_slice() {
+                [(word, _)] => word.parse::<f64>().ok().filter(|x| x.is_finite()),
+                _ => None,
+            };
+            let Some(than) = than else {
+                reporter.add("S006", value.span, "one number is expected", "not this", "");
+                return None;
+            };
+            let how = match how {
+                "lt" => Comparison::Less,
+                "lte" => Comparison::AtMost,
+                "gt" => Comparison::More,
+                _ => Comparison::AtLeast,
+            };
+            Op::Compare(how, than)
+        }
+        Some(other) => {
+            let near = nearest(other, OPERATORS.into_iter());
+            let help = match did_you_mean(&near) {
+                help if help.is_empty() => format!("the operators are {}", OPERATORS.join(", ")),
+                help => help,
+            };
+            reporter.add(
+                "S016",
+                at,
+                format!("there is no operator `{other}`"),
+                "in this key",
+                help,
+            );
+            return None;
+        }
+    };
+    Some(Condition::Test(expr, op))
+}

@@ -40,11 +40,13 @@ pub struct Chunk {
 /// Cuts a stream into chunks. It holds [`Limits::record`] bytes at most, however long a record is.
 pub struct Chunker<R> {
     input: Input<R>,
-    /// Bytes that are read and not cut yet.
+    /// Bytes that are read; those from `start` on are not cut yet.
     buffer: Vec<u8>,
-    /// Where `buffer` begins in the parcel.
+    start: usize,
+    /// Where the first byte that is not cut yet stands in the parcel.
     offset: u64,
     ended: bool,
+    told_end: bool,
     limits: Limits,
     recognised: Recognised,
     cutter: Option<Box<dyn Cutter>>,
@@ -112,7 +114,18 @@ impl<R: Read> Chunker<R> {
                 None
             }
         };
-        Ok(Self { input, buffer, offset, ended, limits, recognised, cutter, flaws })
+        Ok(Self {
+            input,
+            buffer,
+            start: 0,
+            offset,
+            ended,
+            told_end: false,
+            limits,
+            recognised,
+            cutter,
+            flaws,
+        })
     }
 
     /// What the parcel was taken for.
@@ -151,15 +164,18 @@ impl<R: Read> Chunker<R> {
         let mut want = self.limits.chunk;
         loop {
             self.fill(want)?;
-            if self.buffer.is_empty() {
+            // More may be there than is wanted at once.
+            let waiting = self.waiting();
+            let window = waiting.get(..want).unwrap_or(waiting);
+            if window.is_empty() {
+                self.end(cutter);
                 return Ok(None);
             }
-            // The head may hold more than is wanted at once.
-            let size = self.buffer.len().min(want);
-            let last = self.ended && size == self.buffer.len();
-            let cut = cutter.cut(self.buffer.get(..size).unwrap_or_default(), last);
+            let last = self.ended && window.len() == waiting.len();
+            let cut = cutter.cut(window, last);
             if cut.take > 0 {
-                return Ok(Some(self.take(cut.take.min(size), cut.reader)));
+                let take = cut.take.min(window.len());
+                return Ok(Some(self.take(take, cut.reader)));
             }
             if last || want >= self.limits.record {
                 self.skip(cutter)?;
@@ -170,44 +186,64 @@ impl<R: Read> Chunker<R> {
         }
     }
 
-    /// Splits the front of the buffer off as a chunk.
+    /// The bytes that are not cut yet.
+    fn waiting(&self) -> &[u8] {
+        self.buffer.get(self.start..).unwrap_or_default()
+    }
+
+    /// Splits the front of what is waiting off as a chunk, copying the smaller part.
     fn take(&mut self, take: usize, reader: Arc<dyn Reader>) -> Chunk {
-        let rest = self.buffer.split_off(take);
-        let bytes = std::mem::replace(&mut self.buffer, rest);
         let offset = self.offset;
+        let bytes = if self.start == 0 && take * 2 > self.buffer.len() {
+            let rest = self.buffer.split_off(take);
+            std::mem::replace(&mut self.buffer, rest)
+        } else {
+            let bytes = self.waiting().get(..take).unwrap_or_default().to_vec();
+            self.start += take;
+            bytes
+        };
         self.offset += take as u64;
         Chunk { bytes, offset, reader }
     }
 
     /// Lets a record go by that is too long to hold.
     fn skip(&mut self, cutter: &mut dyn Cutter) -> io::Result<()> {
-        let start = self.offset;
+        let first = self.offset;
         loop {
             self.fill(self.limits.chunk)?;
-            let skip = cutter.skip(&self.buffer, self.ended);
-            let take = skip.take.min(self.buffer.len());
-            self.buffer.drain(..take);
+            let skip = cutter.skip(self.waiting(), self.ended);
+            let take = skip.take.min(self.waiting().len());
+            self.start += take;
             self.offset += take as u64;
             // A cutter that neither takes nor is done would loop for ever.
-            if skip.done || take == 0 || (self.ended && self.buffer.is_empty()) {
+            if skip.done || take == 0 || (self.ended && self.waiting().is_empty()) {
                 break;
             }
         }
-        let length = self.offset - start;
-        self.flaws.push(Flaw {
-            offset: start,
-            kind: FlawKind::Limit,
-            message: format!(
-                "a record of {length} bytes is skipped: {} are the most that are held",
-                self.limits.record
-            ),
-            record_lost: true,
-        });
+        let message = format!(
+            "a record of {} bytes is skipped: {} are the most that are held",
+            self.offset - first,
+            self.limits.record
+        );
+        self.flaws.push(Flaw { offset: first, kind: FlawKind::Limit, message, record_lost: true });
         Ok(())
     }
 
+    /// Asks the cutter, once, what is missing at the end.
+    fn end(&mut self, cutter: &mut dyn Cutter) {
+        if !self.told_end {
+            self.told_end = true;
+            if let Some((kind, message)) = cutter.end() {
+                let message = message.to_owned();
+                self.flaws.push(Flaw { offset: self.offset, kind, message, record_lost: false });
+            }
+        }
+    }
+
     fn fill(&mut self, want: usize) -> io::Result<()> {
-        if !self.ended && self.buffer.len() < want {
+        if !self.ended && self.waiting().len() < want {
+            self.buffer.drain(..self.start);
+            self.start = 0;
             self.ended = fill(&mut self.input, &mut self.buffer, want)?;
         }
         Ok(())

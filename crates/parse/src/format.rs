@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use model::{Flaw, Record};
+use model::{Flaw, FlawKind, Record};
 
 /// The beginning of a parcel: what recognition and headers are read from.
 #[derive(Debug, Clone, Copy)]
@@ -65,6 +65,11 @@ pub trait Cutter: Send {
             Some(at) => Skip { take: at + 1, done: true },
             None => Skip { take: window.len(), done: last },
         }
+    }
+
+    /// Called once, at the end of the stream: what is missing there, if anything.
+    fn end(&mut self) -> Option<(FlawKind, &'static str)> {
+        None
     }
 }
 

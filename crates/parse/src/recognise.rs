@@ -104,10 +104,22 @@ fn not_text(bytes: &[u8]) -> Option<&'static str> {
             return Some(what);
         }
     }
-    let sample = bytes.get(..bytes.len().min(8192)).unwrap_or_default();
-    let odd = sample.iter().filter(|b| is_control(**b)).count();
-    // Crashed writers leave NULs and some tools colours in text; a tenth is too much.
-    (odd * 10 > sample.len()).then_some("data of no known kind")
+    // Crashed writers leave long runs of NULs in text, and some tools colours; neither counts, but
+    // of the rest a tenth is too much.
+    let (mut text, mut odd, mut nuls) = (0usize, 0usize, 0usize);
+    for b in bytes.iter().take(16 * 1024) {
+        if *b == 0 {
+            nuls += 1;
+            continue;
+        }
+        if nuls < 8 {
+            odd += nuls;
+        }
+        nuls = 0;
+        odd += usize::from(is_control(*b));
+        text += 1;
+    }
+    (odd * 10 > text || (text == 0 && nuls > 0)).then_some("data of no known kind")
 }
 
 /// Control bytes that text does not have. Separators (0x1C to 0x1F) and escape occur in logs.

@@ -29,20 +29,19 @@ impl Format for Json {
 
     fn sniff(&self, head: &Head<'_>) -> u8 {
         let text = head.bytes.trim_ascii_start();
-        let mut lines = head.lines().take(50).peekable();
-        let Some(first) = lines.peek().copied() else { return 0 };
         let (mut whole, mut total) = (0, 0);
-        for line in lines {
+        for line in head.lines().take(50) {
             total += 1;
             whole += u32::from(is_whole(line));
         }
-        if whole * 10 >= total * 6 {
-            return 90;
-        }
-        match text.first() {
-            // The first value is read as far as the head goes.
-            Some(b'{' | b'[') if begins_json(head, first) => 85,
-            _ => 0,
+        if total == 0 {
+            0
+        } else if whole * 10 >= total * 6 {
+            90
+        } else if begins_json(text) {
+            85
+        } else {
+            0
         }
     }
 
@@ -64,35 +63,49 @@ impl Format for Json {
     }
 }
 
-/// Whether the line is a list or map from its first byte to its last.
+/// Whether the line holds whole lists and maps, from its first byte to its last.
 fn is_whole(line: &[u8]) -> bool {
-    let line = line.trim_ascii();
-    let line = line.strip_suffix(b",").unwrap_or(line);
     let place = Place { in_list: false, wary: false };
-    matches!(line, [b'{', b'"' | b' ' | b'}', ..] | [b'[', b'{' | b']', ..])
-        && scan::next(line, 0, place, false) == Item::Value { start: 0, end: line.len() }
+    let mut at = 0;
+    loop {
+        match scan::next(line, at, place, false) {
+            Item::Value { start, end } if begins_value(line.get(start..end)) => at = end,
+            Item::Nothing => return at > 0,
+            _ => return false,
+        }
+    }
+}
+
+/// Whether a bracket is followed by what may follow it in JSON.
+fn begins_value(bytes: Option<&[u8]>) -> bool {
+    let Some((bracket, rest)) = bytes.and_then(<[u8]>::split_first) else { return false };
+    match (bracket, rest.trim_ascii_start().first()) {
+        (b'{', Some(b'"' | b'}')) | (b'[', Some(b'{' | b'[' | b'"' | b']')) => true,
+        _ => false,
+    }
 }
 
 /// Whether the head looks like lines that each hold whole values.
 fn is_lines(head: &Head<'_>) -> bool {
-    let mut lines = head.lines().take(20).peekable();
     // Without a line end in sight nobody knows whether this is one long line.
     if !head.complete && memchr::memchr(b'\n', head.bytes).is_none() {
         return false;
     }
-    lines.peek().is_some_and(|line| is_whole(line)) && {
-        let (mut whole, mut total) = (0, 0);
-        for line in lines {
-            total += 1;
-            whole += u32::from(is_whole(line));
-        }
-        whole * 10 >= total * 6
+    let (mut whole, mut total) = (0, 0);
+    for line in head.lines().take(50) {
+        total += 1;
+        whole += u32::from(is_whole(line));
     }
+    // One line alone is a value like any other: the stream knows more about it.
+    whole * 10 >= total * 6 && (total > 1 || !head.complete)
 }
 
 /// Whether the first value is JSON as far as it can be seen: text like `[2026-11-22] {x}` is not.
-fn begins_json(head: &Head<'_>, _first: &[u8]) -> bool {
-    let text = String::from_utf8_lossy(head.bytes);
+fn begins_json(text: &[u8]) -> bool {
+    if !matches!(text.first(), Some(b'{' | b'[')) {
+        return false;
+    }
+    let text = String::from_utf8_lossy(text);
     let mut parser = Parser::new(&text);
     let value = parser.value_at(0);
     let cut_off = parser.faults().iter().all(|f| f.kind != FlawKind::Syntax);
@@ -142,7 +155,7 @@ impl Reader for JsonLines {
             let rest = chunk.get(at..).unwrap_or_default();
             let end = memchr::memchr(b'\n', rest).map_or(chunk.len(), |n| at + n);
             let line = chunk.get(at..end).unwrap_or_default();
-            read_line(line, offset + at as u64, sink);
+            read_line(line, offset + at as u64, end == chunk.len(), sink);
             at = end + 1;
         }
     }
@@ -151,25 +164,25 @@ impl Reader for JsonLines {
 impl JsonLines {
     /// A chunk that is not all UTF-8: line by line, so that the sound lines are read as they are.
     fn read_mixed(&self, chunk: &[u8], offset: u64, sink: &mut dyn Sink) {
-        let mut at = 0;
-        for line in chunk.split(|b| *b == b'\n') {
-            let end = at + line.len() + 1;
-            match std::str::from_utf8(line) {
-                Ok(_) => self.read(line, offset + at as u64, sink),
-                Err(_) => read_line(line, offset + at as u64, sink),
+        let mut at = offset;
+        for line in chunk.split_inclusive(|b| *b == b'\n') {
+            match (std::str::from_utf8(line), line.strip_suffix(b"\n")) {
+                (Ok(_), _) => self.read(line, at, sink),
+                (Err(_), Some(whole)) => read_line(whole, at, false, sink),
+                (Err(_), None) => read_line(line, at, true, sink),
             }
-            at = end;
+            at += line.len() as u64;
         }
     }
 }
 
 /// Reads one line with care: several values, a list, an envelope, something broken, text.
-fn read_line(line: &[u8], offset: u64, sink: &mut dyn Sink) {
+fn read_line(line: &[u8], offset: u64, ends: bool, sink: &mut dyn Sink) {
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     if line.iter().all(|b| b.is_ascii_whitespace() || *b == b',') {
         return;
     }
-    Values { bytes: line, offset, wary: false, whole_line: true }.read(0, false, sink);
+    Values { bytes: line, offset, wary: false, whole_line: true, ends }.read(0, false, sink);
 }
 
 /// Reads values one after the other in bytes that hold whole ones.
@@ -179,6 +192,8 @@ struct Values<'a> {
     wary: bool,
     /// The bytes are a line, and text in it is worth keeping.
     whole_line: bool,
+    /// Nothing follows the bytes, so that what is not closed in them was cut off.
+    ends: bool,
 }
 
 impl Values<'_> {
@@ -219,7 +234,8 @@ impl Values<'_> {
             }
         }
         let raw = self.bytes.get(start..end).unwrap_or_default();
-        element(raw, self.offset + start as u64, sink);
+        let cut_off = self.ends && end == self.bytes.len();
+        element(raw, self.offset + start as u64, cut_off, sink);
         end
     }
 
@@ -230,7 +246,10 @@ impl Values<'_> {
         let quote = String::from_utf8_lossy(raw.get(..raw.len().min(60)).unwrap_or_default());
         let message = format!("text that is no JSON: `{}`", quote.trim_end());
         let keep = self.whole_line && start == 0 && end == self.bytes.len();
-        let flaw = Flaw { offset, kind: FlawKind::Syntax, message, record_lost: !keep };
+        // What follows a record on its line, and stray brackets, are no records lost.
+        let behind = self.whole_line && start > 0;
+        let record_lost = !keep && !behind && raw.iter().any(u8::is_ascii_alphanumeric);
+        let flaw = Flaw { offset, kind: FlawKind::Syntax, message, record_lost };
         if keep {
             let text = String::from_utf8_lossy(raw);
             let fields = Value::Map(vec![("message".into(), Value::Str(text))]);
@@ -242,7 +261,7 @@ impl Values<'_> {
 }
 
 /// Reads one element and gives it to the sink.
-fn element(raw: &[u8], offset: u64, sink: &mut dyn Sink) {
+fn element(raw: &[u8], offset: u64, cut_off: bool, sink: &mut dyn Sink) {
     let mut flaws = Vec::new();
     let mut flaw = |at: usize, kind, message: &str| {
         let message = message.to_owned();
@@ -259,6 +278,10 @@ fn element(raw: &[u8], offset: u64, sink: &mut dyn Sink) {
     let mut parser = Parser::new(&text);
     let value = parser.value_at(0);
     for fault in parser.faults() {
+        if fault.kind == FlawKind::Truncated && !cut_off {
+            flaw(raw.len(), FlawKind::Syntax, "the value is not closed");
+            continue;
+        }
         flaw(fault.at.min(raw.len()), fault.kind, fault.message);
     }
     if !parser.is_broken() && parser.skip_space() < text.len() {
@@ -305,10 +328,10 @@ struct JsonStream {
 }
 
 impl JsonStream {
-    fn reader(&self) -> Arc<dyn Reader> {
+    fn reader(&self, ends: bool) -> Arc<dyn Reader> {
         match self.place {
             Where::Tail => Arc::new(Nothing),
-            _ => Arc::new(JsonValues { in_list: self.place != Where::Top, wary: self.wary }),
+            _ => Arc::new(JsonValues { in_list: self.place != Where::Top, wary: self.wary, ends }),
         }
     }
 
@@ -339,61 +362,62 @@ impl JsonStream {
 
 impl Cutter for JsonStream {
     fn cut(&mut self, window: &[u8], last: bool) -> Cut {
-        let reader = self.reader();
+        let read_to = |take: usize, stream: &Self| Cut {
+            take,
+            reader: stream.reader(last && take == window.len()),
+        };
         if self.place == Where::Tail {
             return match tail_end(window, last) {
                 Some(end) => self.go(Where::Top, end),
-                None => Cut { take: 0, reader },
+                None => read_to(0, self),
             };
         }
         let in_list = self.place != Where::Top;
         let place = Place { in_list, wary: self.wary };
         let mut at = 0;
         loop {
+            if !in_list && let Some(start) = scan::bracket(window, at) {
+                match self.inside(window, start, last) {
+                    Ok(None) => {}
+                    // What stands before it is read first.
+                    Ok(Some(_)) | Err(()) if at > 0 => return read_to(at, self),
+                    Ok(Some((place, take))) => return self.go(place, take),
+                    Err(()) => return read_to(0, self),
+                }
+            }
             match scan::next(window, at, place, last) {
-                Item::Nothing => return Cut { take: window.len(), reader },
-                Item::Junk { end, .. } => at = end,
-                Item::Close { at: close } if at == 0 || close == 0 => {
+                Item::Value { end, .. } | Item::Junk { end, .. } => at = end,
+                Item::Open { .. } => return read_to(at, self),
+                Item::Nothing => return read_to(scan::separators(window, at, last), self),
+                Item::Close { .. } if at > 0 => return read_to(at, self),
+                Item::Close { at: close } => {
                     let next = match self.place {
                         Where::List { envelope: true } => Where::Tail,
                         _ => Where::Top,
                     };
                     return self.go(next, close + 1);
                 }
-                Item::Close { .. } => return Cut { take: at, reader },
-                Item::Open { start } | Item::Value { start, .. } | Item::Broken { start, .. }
-                    if !in_list && matches!(window.get(start), Some(b'[' | b'{')) =>
-                {
-                    match self.inside(window, start, last) {
-                        // What stands before it is read first.
-                        Ok(Some(_)) | Err(()) if at > 0 => return Cut { take: at, reader },
-                        Ok(Some((place, take))) => return self.go(place, take),
-                        Err(()) => return Cut { take: 0, reader },
-                        Ok(None) => {}
-                    }
-                    match scan::next(window, start, place, last) {
-                        Item::Value { end, .. } => at = end,
-                        Item::Broken { end, .. } => {
-                            self.wary = true;
-                            return Cut { take: end, reader };
-                        }
-                        _ => return Cut { take: at, reader },
-                    }
-                }
-                Item::Open { .. } => return Cut { take: at, reader },
-                Item::Value { end, .. } => at = end,
                 Item::Broken { end, .. } => {
+                    // What follows is read by a reader that knows.
+                    let cut = read_to(end, self);
                     self.wary = true;
-                    return Cut { take: end, reader };
+                    return cut;
                 }
             }
+        }
+    }
+
+    fn end(&mut self) -> Option<(FlawKind, &'static str)> {
+        match self.place {
+            Where::Top => None,
+            _ => Some((FlawKind::Truncated, "the list that the records stand in is never closed")),
         }
     }
 
     fn skip(&mut self, window: &[u8], last: bool) -> Skip {
         let mut depth = match self.skipping.take() {
             Some(depth) => depth,
-            None if self.place == Where::Tail => Depth::inside(1),
+            None if self.place == Where::Tail => Depth::inside(),
             None => Depth::default(),
         };
         let (take, done) = depth.pass(window, last);
@@ -410,7 +434,7 @@ impl Cutter for JsonStream {
 
 /// Where an envelope ends, from behind its list.
 fn tail_end(window: &[u8], last: bool) -> Option<usize> {
-    let mut depth = Depth::inside(1);
+    let mut depth = Depth::inside();
     match depth.pass(window, last) {
         (end, true) => Some(end),
         _ => None,
@@ -421,11 +445,13 @@ fn tail_end(window: &[u8], last: bool) -> Option<usize> {
 struct JsonValues {
     in_list: bool,
     wary: bool,
+    ends: bool,
 }
 
 impl Reader for JsonValues {
     fn read(&self, chunk: &[u8], offset: u64, sink: &mut dyn Sink) {
-        let values = Values { bytes: chunk, offset, wary: self.wary, whole_line: false };
+        let values =
+            Values { bytes: chunk, offset, wary: self.wary, whole_line: false, ends: self.ends };
         values.read(0, self.in_list, sink);
     }
 }

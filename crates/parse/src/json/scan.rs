@@ -7,6 +7,32 @@
 /// begin within them.
 pub(crate) const PATIENCE: usize = 1024 * 1024;
 
+/// Indentation is compared up to this many bytes.
+const INDENT: usize = 256;
+
+/// How much of `bytes` may be cut off when only separators stand behind `from`: not the
+/// indentation of the value that comes next.
+pub(crate) fn separators(bytes: &[u8], from: usize, last: bool) -> usize {
+    if last {
+        return bytes.len();
+    }
+    let line = memchr::memrchr(b'\n', bytes).map_or(0, |n| n + 1);
+    from.max(line).max(bytes.len().saturating_sub(INDENT))
+}
+
+/// Where a list or map begins, when that is what comes next behind `from`.
+pub(crate) fn bracket(bytes: &[u8], from: usize) -> Option<usize> {
+    let start = begin(bytes, from)?;
+    matches!(bytes.get(start), Some(b'{' | b'[')).then_some(start)
+}
+
+/// The first byte behind `from` that separates nothing.
+fn begin(bytes: &[u8], from: usize) -> Option<usize> {
+    let rest = bytes.get(from..)?;
+    let n = rest.iter().position(|b| !matches!(b, b' ' | b'\t' | b'\r' | b'\n' | b','))?;
+    Some(from + n)
+}
+
 /// What comes next between values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Item {
@@ -35,22 +61,27 @@ pub(crate) struct Place {
 
 /// The item at or behind `from`. `last` tells that nothing follows `bytes`.
 pub(crate) fn next(bytes: &[u8], from: usize, place: Place, last: bool) -> Item {
-    let mut start = from;
-    let first = loop {
-        match bytes.get(start) {
-            Some(b' ' | b'\t' | b'\r' | b'\n' | b',') => start += 1,
-            Some(b) => break *b,
-            None => return Item::Nothing,
-        }
-    };
+    let Some(start) = begin(bytes, from) else { return Item::Nothing };
+    let first = bytes.get(start).copied().unwrap_or_default();
     match first {
         b'{' | b'[' => container(bytes, start, place, last),
         b']' if place.in_list => Item::Close { at: start },
+        b'}' if place.in_list => Item::Junk { start, end: start + 1 },
         b'"' if place.in_list => string_end(bytes, start + 1)
             .map_or(open(bytes, start, last), |end| Item::Value { start, end }),
-        b']' | b'}' => Item::Junk { start, end: start + 1 },
+        b']' | b'}' => strays(bytes, start, last),
         _ if place.in_list => scalar(bytes, start, last),
         _ => junk(bytes, start, last),
+    }
+}
+
+/// Closing brackets that close nothing, however many.
+fn strays(bytes: &[u8], start: usize, last: bool) -> Item {
+    let rest = bytes.get(start..).unwrap_or_default();
+    match rest.iter().position(|b| !matches!(b, b']' | b'}')) {
+        Some(n) => Item::Junk { start, end: start + n },
+        None if last => Item::Junk { start, end: bytes.len() },
+        None => Item::Open { start },
     }
 }
 
@@ -102,7 +133,7 @@ fn container(bytes: &[u8], start: usize, place: Place, last: bool) -> Item {
     let mut at = start;
     let mut next_value: Option<usize> = None;
     loop {
-        if next_value.is_some() && (place.wary || at - start > PATIENCE) {
+        if next_value.is_some() && (place.wary || depth.crossed || at - start > PATIENCE) {
             break;
         }
         match depth.step(bytes, at) {
@@ -113,6 +144,8 @@ fn container(bytes: &[u8], start: usize, place: Place, last: bool) -> Item {
                     next_value = Some(next);
                 }
             }
+            // Brackets that closed the wrong ones: the end of something else.
+            Step::End(_) if depth.crossed && next_value.is_some() => break,
             Step::End(end) => return Item::Value { start, end },
             Step::Short => {
                 if last {
@@ -132,7 +165,7 @@ fn container(bytes: &[u8], start: usize, place: Place, last: bool) -> Item {
 /// same indentation and the same bracket.
 fn like(bytes: &[u8], start: usize, line: usize) -> bool {
     let before = bytes.get(..start).unwrap_or_default();
-    let indent = before.iter().rev().take_while(|b| matches!(b, b' ' | b'\t')).count();
+    let indent = before.iter().rev().take(INDENT).take_while(|b| matches!(b, b' ' | b'\t')).count();
     let pattern = bytes.get(start - indent..=start).unwrap_or_default();
     bytes.get(line..).is_some_and(|rest| rest.starts_with(pattern))
 }
@@ -140,8 +173,12 @@ fn like(bytes: &[u8], start: usize, line: usize) -> bool {
 /// How deep a scan stands; it can be kept while bytes come and go.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Depth {
-    pub(crate) open: usize,
+    open: usize,
     in_string: bool,
+    /// Which of the outermost 128 open brackets are square: one bit each.
+    square: u128,
+    /// A bracket closed one of the other kind.
+    crossed: bool,
 }
 
 /// Where a scan got to.
@@ -157,9 +194,27 @@ enum Step {
 }
 
 impl Depth {
-    /// Inside `open` brackets.
-    pub(crate) fn inside(open: usize) -> Self {
-        Self { open, in_string: false }
+    /// Inside one brace.
+    pub(crate) fn inside() -> Self {
+        Self { open: 1, ..Self::default() }
+    }
+
+    fn bit(&self) -> u128 {
+        if self.open < 128 { 1 << self.open } else { 0 }
+    }
+
+    fn enter(&mut self, square: bool) {
+        let bit = self.bit();
+        self.square = if square { self.square | bit } else { self.square & !bit };
+        self.open += 1;
+    }
+
+    /// True when nothing is open any more.
+    fn leave(&mut self, square: bool) -> bool {
+        self.open = self.open.saturating_sub(1);
+        let bit = self.bit();
+        self.crossed |= bit != 0 && (self.square & bit != 0) != square;
+        self.open == 0
     }
 
     fn step(&mut self, bytes: &[u8], at: usize) -> Step {
@@ -173,10 +228,9 @@ impl Depth {
                         None => Step::Short,
                     };
                 }
-                b'{' | b'[' => self.open += 1,
+                b'{' | b'[' => self.enter(*b == b'['),
                 b'}' | b']' => {
-                    self.open = self.open.saturating_sub(1);
-                    if self.open == 0 {
+                    if self.leave(*b == b']') {
                         return Step::End(at);
                     }
                 }

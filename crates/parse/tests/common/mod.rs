@@ -1,0 +1,70 @@
+//! What the tests of this room share: walking fixtures, finding the corpora.
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::panic, clippy::expect_used)]
+
+use std::path::{Path, PathBuf};
+
+/// A fixture: a file below `fixtures/`, whose folder names the format that must read it. The folder
+/// `hostile` holds what breaks the rules; any format may read it.
+pub struct Fixture {
+    pub path: PathBuf,
+    pub format: String,
+    pub name: String,
+    pub bytes: Vec<u8>,
+}
+
+/// All fixtures, in the order of their paths.
+pub fn fixtures() -> Vec<Fixture> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
+    let mut found: Vec<Fixture> = files(&root)
+        .into_iter()
+        .filter(|path| !path.to_string_lossy().ends_with(".expect.json"))
+        .map(|path| Fixture {
+            format: path.parent().unwrap().file_name().unwrap().to_string_lossy().into_owned(),
+            name: path.file_name().unwrap().to_string_lossy().into_owned(),
+            bytes: std::fs::read(&path).unwrap(),
+            path,
+        })
+        .collect();
+    found.sort_by(|a, b| a.path.cmp(&b.path));
+    assert!(!found.is_empty(), "no fixtures below {}", root.display());
+    found
+}
+
+/// Every file below a folder.
+pub fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let Ok(entries) = std::fs::read_dir(folder) else { return found };
+    for entry in entries.map(Result::unwrap) {
+        let path = entry.path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
+
+/// The folder of real evidence, which is not part of the repository; none when it is not here.
+pub fn corpora() -> Option<PathBuf> {
+    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpora");
+    let folder = std::env::var_os("WATCHFLOOR_CORPORA").map_or(beside, PathBuf::from);
+    if folder.is_dir() {
+        return Some(folder);
+    }
+    eprintln!("skipped: no corpora (set WATCHFLOOR_CORPORA)");
+    None
+}
+
+/// A small generator of numbers that are the same on every run.
+pub struct Seeded(pub u64);
+
+impl Seeded {
+    pub fn below(&mut self, n: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % n.max(1) as u64) as usize
+    }
+}

@@ -80,7 +80,7 @@ impl Tables {
         for (name, object) in sorted(objects) {
             let shape = tables.shape(name, object, &[])?;
             let observable = object.get("observable").and_then(Value::as_i64).unwrap_or(0);
-            tables.shapes.push(format!("o({}, {observable})", shape));
+            tables.shapes.push(format!("o({shape}, {observable})"));
         }
         let mut classes: Vec<_> = map(export, "classes")?.iter().collect();
         classes.sort_by_key(|(_, class)| class.get("uid").and_then(Value::as_i64));
@@ -182,16 +182,12 @@ impl Tables {
         let captions = captions?;
         let numeric: Option<BTreeMap<i64, &String>> =
             captions.iter().map(|(key, caption)| Some((key.parse().ok()?, caption))).collect();
-        Ok(self.enumerations.place(match numeric.filter(|_| numbers) {
-            Some(numbers) => {
-                let rows: Vec<_> = numbers.iter().map(|(n, c)| format!("({n}, {c:?})")).collect();
-                format!("Numbers(&[{}])", rows.join(", "))
-            }
-            None => {
-                let rows: Vec<_> =
-                    captions.iter().map(|(k, c)| format!("({k:?}, {c:?})")).collect();
-                format!("Words(&[{}])", rows.join(", "))
-            }
+        Ok(self.enumerations.place(if let Some(numbers) = numeric.filter(|_| numbers) {
+            let rows: Vec<_> = numbers.iter().map(|(n, c)| format!("({n}, {c:?})")).collect();
+            format!("Numbers(&[{}])", rows.join(", "))
+        } else {
+            let rows: Vec<_> = captions.iter().map(|(k, c)| format!("({k:?}, {c:?})")).collect();
+            format!("Words(&[{}])", rows.join(", "))
         }))
     }
 

@@ -36,7 +36,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ),
     ("cli", &["app", "model"]),
     ("watchfloor", &["app", "cli"]),
-    ("xtask", &[]),
+    ("xtask", &["ocsf"]),
 ];
 
 /// Third parties that only the named rooms may use.

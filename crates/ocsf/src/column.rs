@@ -93,9 +93,13 @@ impl ColumnId {
         INDEX.captions.get(usize::from(self.0)).copied().flatten().map(|(column, _)| column)
     }
 
-    /// The enumeration of such a column, the same in every class that has the path.
-    pub(crate) fn captioned(self) -> Option<(ColumnId, &'static Enumeration)> {
-        INDEX.captions.get(usize::from(self.0)).copied().flatten()
+    /// The column of captions of such a column, and the enumeration that it has in the class (or in
+    /// others, where the class has none). Classes differ in attributes of their own only, never in
+    /// those of objects.
+    pub(crate) fn captioned(self, class: &Class) -> Option<(ColumnId, &'static Enumeration)> {
+        let (caption, common) = INDEX.captions.get(usize::from(self.0)).copied().flatten()?;
+        let own = class.attribute(self.get().path).and_then(|attribute| attribute.enumeration);
+        Some((caption, own.unwrap_or(common)))
     }
 }
 

@@ -56,7 +56,6 @@ pub static COLUMNS: &[Column] = &[
     c("api_response_error", "api.response.error", Text).pivot(),
     c("api_response_error_message", "api.response.error_message", Text),
     c("api_service_name", "api.service.name", Text).pivot(),
-    c("app_name", "app.name", Text),
     c("app_name", "app_name", Text),
     c("app_protocol_name", "app_protocol_name", Text),
     c("attacks", "attacks", Json),

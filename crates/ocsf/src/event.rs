@@ -61,6 +61,26 @@ pub struct Observable {
 
 const WORDS: usize = COLUMNS.len().div_ceil(64);
 
+/// Paths that the event writes by itself.
+const OWN: [&str; 16] = [
+    "time",
+    "class_uid",
+    "class_name",
+    "category_uid",
+    "category_name",
+    "activity_id",
+    "activity_name",
+    "type_uid",
+    "type_name",
+    "severity_id",
+    "metadata.uid",
+    "metadata.version",
+    "metadata.profiles",
+    "observables",
+    "unmapped",
+    "raw_data",
+];
+
 /// An OCSF event: a class and values for columns.
 ///
 /// Filling one allocates nothing but the list of values: names are places in [`COLUMNS`], values
@@ -113,7 +133,7 @@ impl<'a> Event<'a> {
     /// Gives a column its value in place of the one that it has.
     pub fn replace(&mut self, column: ColumnId, value: Scalar<'a>) {
         self.remove(column);
-        if let Some((caption, _)) = column.captioned() {
+        if let Some(caption) = column.caption() {
             self.remove(caption);
         }
         self.set(column, value);
@@ -191,9 +211,14 @@ impl<'a> Event<'a> {
     }
 
     /// Gives a value to an OCSF path that has no column of its own. The path is written as
-    /// [`crate::resolve`] reads it.
+    /// [`crate::resolve`] reads it; the units are OCSF's (times in milliseconds). What the event
+    /// writes by itself (`class_uid`, `metadata.profiles`, `observables` …) is not set.
     pub fn set_extra(&mut self, path: Arc<str>, value: Value<'a>) {
-        if !self.extra.iter().any(|(p, _)| *p == path) {
+        let own = OWN.iter().any(|own| {
+            path.strip_prefix(own)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+        });
+        if !own && !self.extra.iter().any(|(p, _)| *p == path) {
             self.extra.push((path, value));
         }
     }
@@ -259,7 +284,7 @@ impl<'a> Event<'a> {
     }
 
     fn set_caption(&mut self, column: ColumnId, number: i64) {
-        if let Some((sibling, enumeration)) = column.captioned()
+        if let Some((sibling, enumeration)) = column.captioned(self.class)
             && let Some(caption) = enumeration.caption(number)
             && number != i64::from(crate::schema::OTHER)
             && self.mark(sibling)
@@ -269,11 +294,11 @@ impl<'a> Event<'a> {
     }
 }
 
-/// The object that a path names something of, and how good a name the last step is (less is better).
+/// The object that a path names something of, and how good a name the last step is (less is better,
+/// a host name or the only name there is best).
 fn name_rank(path: &str) -> (&str, u8) {
     let (parent, last) = path.rsplit_once('.').unwrap_or(("", path));
     let rank = match last {
-        "hostname" => 0,
         "name" => 1,
         "uid" => 2,
         _ => 0,
@@ -287,7 +312,8 @@ fn is_telling(kind: EntityKind, text: &str) -> bool {
     let nothing = ["-", "--", "n/a", "none", "null", "(null)", "unknown", "undefined", "*"];
     let nobody = ["0.0.0.0", "::", "127.0.0.1", "::1", "255.255.255.255", "localhost"];
     let text = text.trim();
-    !text.is_empty()
-        && !nothing.iter().any(|word| text.eq_ignore_ascii_case(word))
-        && !(matches!(kind, EntityKind::Address | EntityKind::Host) && nobody.contains(&text))
+    let is_nothing = text.is_empty() || nothing.iter().any(|word| text.eq_ignore_ascii_case(word));
+    let is_nobody =
+        matches!(kind, EntityKind::Address | EntityKind::Host) && nobody.contains(&text);
+    !is_nothing && !is_nobody
 }

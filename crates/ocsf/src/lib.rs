@@ -9,14 +9,19 @@
 //! This room does no I/O and knows no product: which field of which product means what is said in a
 //! source definition (`normalize`).
 
+mod check;
 mod column;
 mod columns;
+mod complete;
 mod event;
 #[rustfmt::skip]
 #[allow(clippy::all, clippy::pedantic)] // Tables, written by a machine for a machine.
 mod generated;
+mod json;
 mod schema;
+mod values;
 
+pub use check::{Problem, ProblemKind, check};
 pub use column::{Column, ColumnId, Kind, column, column_named};
 pub use columns::COLUMNS;
 pub use event::{Event, Observable, Scalar};

@@ -56,7 +56,8 @@ impl Type {
 
     /// The type that says how a value is written: one of `Boolean`, `Float`, `Integer`, `Json`,
     /// `Long`, `Text` and objects.
-    pub fn base(self) -> Type {
+    #[must_use]
+    pub fn base(self) -> Self {
         self.rule().map_or(self, |rule| rule.base)
     }
 
@@ -201,6 +202,11 @@ pub struct Attribute {
 }
 
 impl Attribute {
+    /// True when it may be there while these profiles are in use.
+    pub fn is_in(&self, profiles: ProfileSet) -> bool {
+        self.profiles.is_empty() || !self.profiles.and(profiles).is_empty()
+    }
+
     /// The `type_id` of an observable that names this attribute; none when it is not one.
     pub fn observable(&self) -> Option<i32> {
         let of_type = match self.ty {

@@ -5,8 +5,7 @@ use std::fmt::Write as _;
 
 /// Evidence may carry escapes that move a terminal's cursor, set its title or turn text around.
 /// Every such character becomes visible: `\n`, `\t`, `\x1b`, `\u{202e}`. What is harmless stays as
-/// it is, so most text is only borrowed. Covered are the C0 and C1 controls, DEL, the line and
-/// paragraph separators, the bidirectional controls of UAX #9 and the tag characters.
+/// it is, so most text is only borrowed. See [`acts`] for what is covered.
 pub fn inert(text: &str) -> Cow<'_, str> {
     if !text.chars().any(acts) {
         return Cow::Borrowed(text);
@@ -29,18 +28,30 @@ pub fn inert(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// True for characters that do something rather than show something.
-fn acts(c: char) -> bool {
+/// True for characters that do something rather than show something: the C0 and C1 controls, DEL,
+/// the line and paragraph separators, the bidirectional controls of UAX #9, the tag characters, and
+/// what is there without being seen (soft hyphen, zero-width space, word joiner, fillers). The
+/// zero-width joiner is left alone: it makes one picture of several emoji.
+pub fn acts(c: char) -> bool {
     c.is_control()
         || matches!(
             c,
-            '\u{61c}'
+            '\u{ad}'
+                | '\u{34f}'
+                | '\u{61c}'
+                | '\u{115f}'
+                | '\u{1160}'
+                | '\u{180b}'..='\u{180e}'
+                | '\u{200b}'
                 | '\u{200e}'
                 | '\u{200f}'
                 | '\u{2028}'..='\u{202e}'
-                | '\u{2066}'..='\u{206f}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{3164}'
                 | '\u{feff}'
-                | '\u{e0000}'..='\u{e007f}'
+                | '\u{ffa0}'
+                | '\u{fff9}'..='\u{fffb}'
+                | '\u{e0000}'..='\u{e0fff}'
         )
 }
 

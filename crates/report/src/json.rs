@@ -36,7 +36,7 @@ impl Form for Json {
         let mut out = String::with_capacity(plain.len() + 1);
         // Outside strings JSON is ASCII without controls but for the line breaks made here.
         for c in plain.chars() {
-            if c != '\n' && text::acts(c) {
+            if c != '\n' && model::acts(c) {
                 let mut units = [0; 2];
                 for unit in c.encode_utf16(&mut units) {
                     out.push_str(&format!("\\u{unit:04x}"));

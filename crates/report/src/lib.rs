@@ -11,9 +11,11 @@ mod attack;
 mod brief;
 mod derive;
 mod document;
+mod html;
 mod json;
 mod markdown;
 pub mod text;
+mod timeline;
 
 pub use attack::technique_name;
 pub use document::{
@@ -37,7 +39,7 @@ pub trait Form: Send + Sync {
 }
 
 /// Every form, the one that most people want first.
-pub static FORMS: &[&dyn Form] = &[&markdown::Markdown, &json::Json];
+pub static FORMS: &[&dyn Form] = &[&html::HtmlPage, &markdown::Markdown, &json::Json];
 
 /// The form of that name.
 pub fn form(name: &str) -> Option<&'static dyn Form> {

@@ -1,10 +1,10 @@
 //! Making hostile text fit to be shown, the same in every form.
 //!
 //! Evidence holds terminal escapes, characters that turn the reading direction, invisible ones, and
-//! strings of ten megabytes. Here they become visible and short. Escaping for HTML, Markdown or the
+//! strings of ten megabytes. Here they become visible ([`model::inert`]) and short. Escaping for HTML, Markdown or the
 //! typesetter comes after, in the form.
 
-use model::EntityKind;
+use model::{EntityKind, acts, inert};
 
 /// Characters kept of a name or a cell.
 pub const CELL: usize = 160;
@@ -13,25 +13,13 @@ pub const PROSE: usize = 2_000;
 /// Characters kept of a sample of evidence.
 pub const SAMPLE: usize = 600;
 
-/// Whether a character acts instead of being seen: controls, direction marks, invisible joints,
-/// line separators, tags, and what is no character at all.
-pub fn acts(c: char) -> bool {
-    c.is_control()
-        || matches!(c,
-            '\u{00ad}' | '\u{034f}' | '\u{061c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
-            | '\u{180b}'..='\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{feff}' | '\u{ffa0}'
-            | '\u{fff9}'..='\u{fffb}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}'
-            | '\u{e000}'..='\u{f8ff}' | '\u{f0000}'..='\u{10ffff}')
-}
-
 /// One line of at most `most` characters: white space folded, what acts spelled out (`\x1b`,
 /// `\u{202e}`), the rest left out with a word of how much.
 pub fn clean(text: &str, most: usize) -> String {
     shorten(text, most, false)
 }
 
-/// The same, with line breaks kept.
+/// The same, with line breaks and indentation kept.
 pub fn clean_block(text: &str, most: usize) -> String {
     shorten(text, most, true)
 }
@@ -41,50 +29,36 @@ const MARKS: usize = 3;
 
 fn shorten(text: &str, most: usize, lines: bool) -> String {
     let mut out = String::with_capacity(text.len().min(most));
-    let mut used = 0;
-    let mut marks = 0;
+    let (mut used, mut marks) = (0, 0);
     for (at, c) in text.char_indices() {
         if used >= most {
-            let left = text.len() - at;
-            out.truncate(out.trim_end().len());
-            out.push_str(&format!("… ({} more)", bytes(left as u64)));
-            return out;
+            let left = bytes((text.len() - at) as u64);
+            return format!("{}… ({left} more)", out.trim_end());
         }
+        let combining =
+            matches!(c, '\u{300}'..='\u{36f}' | '\u{1ab0}'..='\u{1aff}' | '\u{20d0}'..='\u{20ff}');
+        marks = if combining { marks + 1 } else { 0 };
         match c {
-            '\n' if lines => out.push('\n'),
-            '\r' if lines && text.get(at + 1..).is_some_and(|rest| rest.starts_with('\n')) => {
-                continue;
+            '\n' if lines => {
+                out.truncate(out.trim_end_matches(' ').len());
+                out.push('\n');
             }
+            '\r' if lines => continue,
+            ' ' | '\t' if lines => out.push(' '),
             '\n' | '\r' | '\t' | ' ' => {
-                if out.ends_with([' ', '\n']) || out.is_empty() {
+                if out.is_empty() || out.ends_with([' ', '\n']) {
                     continue;
                 }
                 out.push(' ');
             }
-            '\u{300}'..='\u{36f}' | '\u{1ab0}'..='\u{1aff}' | '\u{20d0}'..='\u{20ff}' => {
-                marks += 1;
-                if marks > MARKS {
-                    continue;
-                }
-                out.push(c);
-                continue;
-            }
-            c if acts(c) => out.push_str(&spell(c)),
+            _ if marks > MARKS => continue,
+            c if acts(c) => out.push_str(&inert(c.encode_utf8(&mut [0; 4]))),
             c => out.push(c),
         }
-        marks = 0;
         used += 1;
     }
     out.truncate(out.trim_end().len());
     out
-}
-
-/// How a character that acts is written so that it is seen.
-pub fn spell(c: char) -> String {
-    match c as u32 {
-        n @ 0..=0xff => format!("\\x{n:02x}"),
-        n => format!("\\u{{{n:x}}}"),
-    }
 }
 
 /// `1,204,311`.
@@ -125,28 +99,29 @@ pub fn bytes(n: u64) -> String {
 /// `2026-11-22 09:14:03`, without the zone: forms say once that all times are UTC.
 pub fn clock(time: model::Micros) -> String {
     let text = time.to_string();
-    match (text.get(..10), text.get(11..19)) {
-        (Some(day), Some(second)) => format!("{day} {second}"),
+    match (text.get(..10), text.get(10..11), text.get(11..19)) {
+        (Some(day), Some("T"), Some(second)) => format!("{day} {second}"),
         _ => text,
     }
 }
 
+const MONTHS: [&str; 12] = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+];
+
 /// `22 November 2026, 09:14`, for prose.
 pub fn clock_prose(time: model::Micros) -> String {
-    const MONTHS: [&str; 12] = [
-        "January",
-        "February",
-        "March",
-        "April",
-        "May",
-        "June",
-        "July",
-        "August",
-        "September",
-        "October",
-        "November",
-        "December",
-    ];
     let text = time.to_string();
     let part = |range: std::ops::Range<usize>| text.get(range).unwrap_or_default();
     let month = part(5..7).parse::<usize>().ok().and_then(|m| MONTHS.get(m.wrapping_sub(1)));
@@ -160,6 +135,16 @@ pub fn clock_prose(time: model::Micros) -> String {
             )
         }
         _ => text,
+    }
+}
+
+/// `22 Nov`, for axes.
+pub fn day(time: model::Micros) -> String {
+    let prose = clock_prose(time);
+    let mut words = prose.split(' ');
+    match (words.next(), words.next().and_then(|month| month.get(..3))) {
+        (Some(day), Some(month)) => format!("{day} {month}"),
+        _ => prose,
     }
 }
 
@@ -200,6 +185,16 @@ pub fn defang(kind: EntityKind, value: &str) -> String {
             }
         }
         _ => value,
+    }
+}
+
+/// A next step and the CSF subcategory that stands in brackets at its end.
+pub(crate) fn split_csf(step: &str) -> (&str, Option<&str>) {
+    let step = step.trim_end();
+    let tail = step.strip_suffix(']').and_then(|rest| rest.rsplit_once(" ["));
+    match tail {
+        Some((text, csf)) if csf.len() <= 12 && csf.contains('.') => (text, Some(csf)),
+        _ => (step, None),
     }
 }
 

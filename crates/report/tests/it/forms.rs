@@ -1,0 +1,79 @@
+//! What is true of every form, and the two that are plain text as snapshots.
+
+use report::{Document, FORMS, render};
+
+use crate::sample;
+
+/// Where the forms are also written when somebody wants to look at them.
+fn keep(name: &str, extension: &str, bytes: &[u8]) {
+    if let Some(dir) = std::env::var_os("WATCHFLOOR_REPORT_OUT") {
+        std::fs::write(std::path::Path::new(&dir).join(format!("{name}.{extension}")), bytes)
+            .unwrap();
+    }
+}
+
+fn documents() -> [(&'static str, Document); 3] {
+    [("attack", sample::attack()), ("empty", sample::empty()), ("hostile", sample::hostile())]
+}
+
+#[test]
+fn every_form_of_every_document_is_rendered_the_same_twice() {
+    for (name, document) in documents() {
+        for form in FORMS {
+            let started = std::time::Instant::now();
+            let bytes = form.render(&document).unwrap();
+            println!("{name} {}: {} bytes, {:?}", form.name(), bytes.len(), started.elapsed());
+            assert!(bytes.len() < 6_000_000, "{name} {} is {} bytes", form.name(), bytes.len());
+            assert_eq!(bytes, render(form.name(), &document).unwrap(), "{name} {}", form.name());
+            keep(name, form.extension(), &bytes);
+        }
+    }
+}
+
+#[test]
+fn text_forms_hold_nothing_that_acts() {
+    for form in ["html", "markdown", "json"] {
+        let bytes = render(form, &sample::hostile()).unwrap();
+        let text = String::from_utf8(bytes).unwrap();
+        let bad = text.chars().find(|c| *c != '\n' && model::acts(*c));
+        assert_eq!(bad, None, "{form}");
+    }
+}
+
+#[test]
+fn unknown_forms_are_named() {
+    let error = render("docx", &sample::empty()).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "no report form is called `docx`: choose one of html, pdf, markdown, json"
+    );
+}
+
+#[test]
+fn json_reads_back() {
+    let document = sample::attack();
+    let bytes = render("json", &document).unwrap();
+    assert_eq!(serde_json::from_slice::<Document>(&bytes).unwrap(), document);
+    let hostile: Document =
+        serde_json::from_slice(&render("json", &sample::hostile()).unwrap()).unwrap();
+    assert!(hostile.unrecognised[0].sample.ends_with("… (10.0 MB more)"));
+}
+
+#[test]
+fn markdown_of_the_attack() {
+    insta::assert_snapshot!(
+        String::from_utf8(render("markdown", &sample::attack()).unwrap()).unwrap()
+    );
+}
+
+#[test]
+fn markdown_of_an_empty_folder() {
+    insta::assert_snapshot!(
+        String::from_utf8(render("markdown", &sample::empty()).unwrap()).unwrap()
+    );
+}
+
+#[test]
+fn json_of_the_attack() {
+    insta::assert_snapshot!(String::from_utf8(render("json", &sample::attack()).unwrap()).unwrap());
+}

@@ -1,0 +1,270 @@
+//! Events to columns.
+
+use std::sync::Arc;
+
+use arrow::record_batch::RecordBatch;
+use model::{LogSource, Micros, Provenance, Value};
+use ocsf::{ColumnId, Event, Scalar};
+
+use crate::cells::Cells;
+use crate::error::Result;
+use crate::schema::Table;
+
+/// Rows of `events` under construction: push events, then take the batch.
+#[derive(Debug)]
+pub struct EventRows {
+    rows: usize,
+    bytes: usize,
+    columns: Vec<Cells>,
+    base: Base,
+    extra: Cells,
+    native: Cells,
+    raw_data: Cells,
+    raw_bytes: Cells,
+    logsource: [Cells; 3],
+    parcel_digest: Cells,
+    parcel_offset: Cells,
+    parcel_index: Cells,
+    parser: Cells,
+    definition: Cells,
+    definition_version: Cells,
+    received_at: Cells,
+    scratch: Vec<u8>,
+    last_parcel: Option<(model::Digest, String)>,
+}
+
+/// Where the columns are that every event has.
+#[derive(Debug, Clone, Copy)]
+struct Base {
+    time: Option<ColumnId>,
+    class_uid: Option<ColumnId>,
+    activity_id: Option<ColumnId>,
+    activity_name: Option<ColumnId>,
+    severity_id: Option<ColumnId>,
+}
+
+impl Default for EventRows {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl EventRows {
+    /// No rows.
+    pub fn new() -> Self {
+        Self {
+            rows: 0,
+            bytes: 0,
+            columns: ocsf::COLUMNS.iter().map(|column| Cells::of(column.kind)).collect(),
+            base: Base {
+                time: ocsf::column("time"),
+                class_uid: ocsf::column("class_uid"),
+                activity_id: ocsf::column("activity_id"),
+                activity_name: ocsf::column("activity_name"),
+                severity_id: ocsf::column("severity_id"),
+            },
+            extra: Cells::text(),
+            native: Cells::text(),
+            raw_data: Cells::text(),
+            raw_bytes: Cells::bytes(),
+            logsource: [Cells::text(), Cells::text(), Cells::text()],
+            parcel_digest: Cells::text(),
+            parcel_offset: Cells::long(),
+            parcel_index: Cells::int(),
+            parser: Cells::text(),
+            definition: Cells::text(),
+            definition_version: Cells::int(),
+            received_at: Cells::time(),
+            scratch: Vec::new(),
+            last_parcel: None,
+        }
+    }
+
+    /// How many rows.
+    pub fn len(&self) -> usize {
+        self.rows
+    }
+
+    /// True without rows.
+    pub fn is_empty(&self) -> bool {
+        self.rows == 0
+    }
+
+    /// About how many bytes the values take in memory.
+    pub fn approx_bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Adds one event. `native` are the source's own fields; they are not kept when `raw` is their
+    /// JSON. `raw` are the exact bytes; text in them that is not UTF-8 is kept twice, readable and
+    /// exact.
+    #[allow(clippy::too_many_arguments)]
+    pub fn push(
+        &mut self,
+        event: &Event<'_>,
+        provenance: &Provenance<'_>,
+        received_at: Micros,
+        native: &Value<'_>,
+        raw: &[u8],
+        logsource: &LogSource,
+    ) {
+        let row = self.rows;
+        for (column, value) in event.values() {
+            self.put(row, column, value);
+        }
+        self.put_base(row, event);
+        if !event.extra().is_empty() {
+            self.put_extra(row, event.extra());
+        }
+        let text = self.put_raw(row, raw);
+        if !(text && raw_is_native(raw, native)) && !native.is_empty() {
+            self.bytes += put_json(&mut self.native, &mut self.scratch, row, native);
+        }
+        let parts = [&logsource.product, &logsource.category, &logsource.service];
+        for (cells, part) in self.logsource.iter_mut().zip(parts) {
+            if let Some(part) = part {
+                self.bytes += cells.put_text(row, part);
+            }
+        }
+        self.put_provenance(row, provenance, received_at);
+        self.rows += 1;
+    }
+
+    /// The rows as a batch with the columns of [`Table::file_schema`]; begins anew.
+    pub fn finish(&mut self) -> Result<RecordBatch> {
+        let rows = std::mem::take(&mut self.rows);
+        self.bytes = 0;
+        let schema = Table::Events.file_schema();
+        let [product, category, service] = &mut self.logsource;
+        let own = [
+            &mut self.extra,
+            &mut self.native,
+            &mut self.raw_data,
+            &mut self.raw_bytes,
+            product,
+            category,
+            service,
+            &mut self.parcel_digest,
+            &mut self.parcel_offset,
+            &mut self.parcel_index,
+            &mut self.parser,
+            &mut self.definition,
+            &mut self.definition_version,
+            &mut self.received_at,
+        ];
+        let arrays = self
+            .columns
+            .iter_mut()
+            .chain(own)
+            .zip(schema.fields())
+            .map(|(cells, field)| cells.finish(rows, field.data_type()))
+            .collect();
+        Ok(RecordBatch::try_new(Arc::clone(&schema), arrays)?)
+    }
+
+    fn put(&mut self, row: usize, column: ColumnId, value: &Scalar<'_>) {
+        let Some(cells) = self.columns.get_mut(usize::from(column.0)) else { return };
+        self.bytes += match value {
+            Scalar::Text(text) => cells.put_text(row, text),
+            Scalar::Int(n) => cells.put_long(row, *n),
+            Scalar::Double(x) => cells.put_double(row, *x),
+            Scalar::Bool(b) => cells.put_bool(row, *b),
+            Scalar::Time(time) => cells.put_long(row, time.0),
+            Scalar::Json(value) => put_json(cells, &mut self.scratch, row, value),
+        };
+    }
+
+    /// What the event says outside its values.
+    fn put_base(&mut self, row: usize, event: &Event<'_>) {
+        let numbers = [
+            (self.base.time, event.time.0),
+            (self.base.class_uid, i64::from(event.class.uid)),
+            (self.base.activity_id, i64::from(event.activity_id)),
+            (self.base.severity_id, i64::from(event.severity)),
+        ];
+        for (column, n) in numbers {
+            if let Some(cells) = column.and_then(|id| self.columns.get_mut(usize::from(id.0))) {
+                self.bytes += cells.put_long(row, n);
+            }
+        }
+        if let (Some(id), Some(name)) = (self.base.activity_name, &event.activity_name)
+            && let Some(cells) = self.columns.get_mut(usize::from(id.0))
+        {
+            self.bytes += cells.put_text(row, name);
+        }
+    }
+
+    fn put_extra(&mut self, row: usize, extra: &[(Arc<str>, Value<'_>)]) {
+        struct Members<'a>(&'a [(Arc<str>, Value<'a>)]);
+        impl serde::Serialize for Members<'_> {
+            fn serialize<S: serde::Serializer>(&self, s: S) -> std::result::Result<S::Ok, S::Error> {
+                s.collect_map(self.0.iter().map(|(path, value)| (path.as_ref(), value)))
+            }
+        }
+        self.scratch.clear();
+        if serde_json::to_writer(&mut self.scratch, &Members(extra)).is_ok()
+            && let Ok(text) = std::str::from_utf8(&self.scratch)
+        {
+            self.bytes += self.extra.put_text(row, text);
+        }
+    }
+
+    /// True when the bytes were text.
+    fn put_raw(&mut self, row: usize, raw: &[u8]) -> bool {
+        if raw.is_empty() {
+            return false;
+        }
+        if let Ok(text) = std::str::from_utf8(raw) {
+            self.bytes += self.raw_data.put_text(row, text);
+            return true;
+        }
+        self.bytes += self.raw_data.put_text(row, &String::from_utf8_lossy(raw));
+        self.bytes += self.raw_bytes.put_bytes(row, raw);
+        false
+    }
+
+    fn put_provenance(&mut self, row: usize, provenance: &Provenance<'_>, received_at: Micros) {
+        let digest = match self.last_parcel.take() {
+            Some((parcel, text)) if parcel == provenance.parcel => (parcel, text),
+            _ => (provenance.parcel, provenance.parcel.to_string()),
+        };
+        self.bytes += self.parcel_digest.put_text(row, &digest.1);
+        self.last_parcel = Some(digest);
+        self.bytes += self.parcel_offset.put_long(row, provenance.offset as i64);
+        self.bytes += self.parcel_index.put_long(row, i64::from(provenance.index));
+        self.bytes += self.parser.put_text(row, provenance.parser);
+        if !provenance.definition.is_empty() {
+            self.bytes += self.definition.put_text(row, provenance.definition);
+            let version = i64::from(provenance.definition_version);
+            self.bytes += self.definition_version.put_long(row, version);
+        }
+        self.bytes += self.received_at.put_long(row, received_at.0);
+    }
+}
+
+fn put_json(cells: &mut Cells, scratch: &mut Vec<u8>, row: usize, value: &Value<'_>) -> usize {
+    scratch.clear();
+    match serde_json::to_writer(&mut *scratch, value) {
+        Ok(()) => std::str::from_utf8(scratch).map_or(0, |text| cells.put_text(row, text)),
+        Err(_) => 0,
+    }
+}
+
+/// True when `raw` is the JSON object that `native` was read from: an object whose first member has
+/// the name of the first field. It is a look at a few bytes and not a second parse; a text that
+/// passes and is not JSON would have to be `{"name"…}` in another syntax, with that very field.
+fn raw_is_native(raw: &[u8], native: &Value<'_>) -> bool {
+    let Value::Map(fields) = native else { return false };
+    let Some(inner) = raw.trim_ascii().strip_prefix(b"{").and_then(|r| r.strip_suffix(b"}")) else {
+        return false;
+    };
+    let inner = inner.trim_ascii_start();
+    match fields.first() {
+        None => inner.is_empty(),
+        Some((name, _)) => inner
+            .strip_prefix(b"\"")
+            .and_then(|rest| rest.strip_prefix(name.as_bytes()))
+            .and_then(|rest| rest.strip_prefix(b"\""))
+            .is_some_and(|rest| rest.trim_ascii_start().starts_with(b":")),
+    }
+}

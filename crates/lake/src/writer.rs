@@ -1,0 +1,384 @@
+//! The writer: a thread that takes batches of any table, holds a bounded part of them, and lays them
+//! down as Parquet files. Nothing that it writes belongs to a table before the run commits.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+
+use arrow::array::{Array as _, AsArray as _};
+use arrow::datatypes::TimestampMicrosecondType;
+use arrow::record_batch::RecordBatch;
+use model::Micros;
+
+use crate::error::{LakeError, Result};
+use crate::parquet::{GROUP_ROWS, GroupWriter, Rows, log_statistics};
+use crate::place::{make_folder, sync};
+use crate::schema::Table;
+
+/// Bytes that are held before a row group is written, whether or not it has all its rows.
+const GROUP_BYTES: usize = 96 << 20;
+/// A file is ended when it is larger than this.
+const FILE_BYTES: usize = 256 << 20;
+/// A day with fewer rows in one go shares a file with other days: evidence that is thinly spread
+/// over years, or dates that an attacker made up, must not become thousands of files.
+const DAY_ROWS: usize = 2_048;
+/// Days with a file of their own at a time; the next day ends the oldest file.
+const OPEN_FILES: usize = 32;
+/// The `day` of files that hold several days.
+pub(crate) const VARIOUS: &str = "various";
+
+/// A file that is on disk and waits for its commit.
+#[derive(Debug, Clone)]
+pub(crate) struct Written {
+    pub(crate) table: Table,
+    /// Path below the table's folder.
+    pub(crate) path: String,
+    pub(crate) day: Option<String>,
+    pub(crate) size: u64,
+    pub(crate) rows: u64,
+    pub(crate) statistics: String,
+}
+
+enum Message {
+    Batch(Table, RecordBatch),
+    Close,
+}
+
+/// The door to the writer's thread. Clones are cheap; every worker has one.
+#[derive(Debug, Clone)]
+pub(crate) struct Sender(SyncSender<Message>);
+
+impl Sender {
+    pub(crate) fn send(&self, table: Table, batch: RecordBatch) -> Result<()> {
+        self.0
+            .send(Message::Batch(table, batch))
+            .map_err(|_| LakeError::Writer("it has ended; see its own error".to_owned()))
+    }
+}
+
+/// The writer's thread.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    sender: Sender,
+    thread: JoinHandle<Result<Vec<Written>>>,
+}
+
+impl Writer {
+    /// Starts it. `folder` holds one folder for each table; file names begin with `prefix`.
+    pub(crate) fn start(folder: PathBuf, prefix: String, threads: usize) -> Result<Self> {
+        let (sender, receiver) = sync_channel(4);
+        let at = folder.clone();
+        let thread = std::thread::Builder::new()
+            .name("lake-writer".to_owned())
+            .spawn(move || work(&folder, &prefix, threads, &receiver))
+            .map_err(LakeError::io("start a writer for", at))?;
+        Ok(Self { sender: Sender(sender), thread })
+    }
+
+    pub(crate) fn sender(&self) -> Sender {
+        self.sender.clone()
+    }
+
+    /// Writes what is held and ends; says what lies on the disk. Senders that are still held write
+    /// nothing more.
+    pub(crate) fn finish(self) -> Result<Vec<Written>> {
+        // A failed send means that the thread has ended early: its own error says why.
+        let _ = self.sender.0.send(Message::Close);
+        match self.thread.join() {
+            Ok(result) => result,
+            Err(_) => Err(LakeError::Writer("it panicked".to_owned())),
+        }
+    }
+}
+
+fn work(
+    folder: &Path,
+    prefix: &str,
+    threads: usize,
+    receiver: &Receiver<Message>,
+) -> Result<Vec<Written>> {
+    let mut tables: BTreeMap<Table, TableWriter> = BTreeMap::new();
+    while let Ok(Message::Batch(table, batch)) = receiver.recv() {
+        tables
+            .entry(table)
+            .or_insert_with(|| TableWriter::new(table, folder, prefix, threads))
+            .push(batch)?;
+    }
+    let mut written = Vec::new();
+    for (_, table) in tables {
+        written.extend(table.finish()?);
+    }
+    Ok(written)
+}
+
+/// Lays down the rows of one table.
+pub(crate) struct TableWriter {
+    table: Table,
+    folder: PathBuf,
+    prefix: String,
+    threads: usize,
+    held: Vec<RecordBatch>,
+    rows: usize,
+    bytes: usize,
+    /// Open files by day (`None` for tables without partitions), with the path and the order of
+    /// opening.
+    open: BTreeMap<Option<String>, (GroupWriter, String, usize)>,
+    files: usize,
+    written: Vec<Written>,
+}
+
+impl TableWriter {
+    pub(crate) fn new(table: Table, folder: &Path, prefix: &str, threads: usize) -> Self {
+        Self {
+            table,
+            folder: folder.join(table.name()),
+            prefix: prefix.to_owned(),
+            threads,
+            held: Vec::new(),
+            rows: 0,
+            bytes: 0,
+            open: BTreeMap::new(),
+            files: 0,
+            written: Vec::new(),
+        }
+    }
+
+    /// Takes rows; writes a row group when enough are held.
+    pub(crate) fn push(&mut self, batch: RecordBatch) -> Result<()> {
+        if batch.num_rows() == 0 {
+            return Ok(());
+        }
+        let mut rest = batch;
+        while self.rows + rest.num_rows() > GROUP_ROWS {
+            let fits = GROUP_ROWS - self.rows;
+            self.hold(rest.slice(0, fits));
+            rest = rest.slice(fits, rest.num_rows() - fits);
+            self.flush()?;
+        }
+        self.hold(rest);
+        if self.rows >= GROUP_ROWS || self.bytes >= GROUP_BYTES {
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    /// Writes what is held, ends all files, and brings their names to the disk.
+    pub(crate) fn finish(mut self) -> Result<Vec<Written>> {
+        self.flush()?;
+        while let Some((day, (writer, path, _))) = self.open.pop_first() {
+            self.end(day, writer, path)?;
+        }
+        let mut folders: Vec<PathBuf> = self
+            .written
+            .iter()
+            .filter_map(|file| self.folder.join(&file.path).parent().map(Path::to_owned))
+            .collect();
+        folders.push(self.folder.clone());
+        folders.sort();
+        folders.dedup();
+        for folder in folders.iter().filter(|folder| folder.is_dir()) {
+            sync(folder)?;
+        }
+        Ok(self.written)
+    }
+
+    fn hold(&mut self, batch: RecordBatch) {
+        self.rows += batch.num_rows();
+        self.bytes += batch.columns().iter().map(held_bytes).sum::<usize>();
+        self.held.push(batch);
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        let batches = std::mem::take(&mut self.held);
+        let rows = std::mem::take(&mut self.rows);
+        self.bytes = 0;
+        if rows == 0 {
+            return Ok(());
+        }
+        if self.table.partition_columns().is_empty() {
+            return self.group(None, &batches, &Rows::All);
+        }
+        let times = Times::of(self.table, &batches)?;
+        let order = times.in_order();
+        for (day, part) in times.days(&order) {
+            if part.len() == rows && times.sorted {
+                self.group(Some(day), &batches, &Rows::All)?;
+            } else {
+                self.group(Some(day), &batches, &Rows::Picked(part))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn group(
+        &mut self,
+        day: Option<String>,
+        batches: &[RecordBatch],
+        rows: &Rows<'_>,
+    ) -> Result<()> {
+        if !self.open.contains_key(&day) {
+            if self.open.len() >= OPEN_FILES {
+                let oldest = self.open.iter().min_by_key(|(_, open)| open.2).map(|(d, _)| d.clone());
+                if let Some(oldest) = oldest {
+                    self.close(&oldest)?;
+                }
+            }
+            let opened = self.open_file(day.as_deref())?;
+            self.open.insert(day.clone(), opened);
+        }
+        let threads = self.threads;
+        let mut full = false;
+        if let Some((writer, ..)) = self.open.get_mut(&day) {
+            writer.group(batches, rows, threads).map_err(LakeError::parquet(self.table.name()))?;
+            full = writer.bytes() >= FILE_BYTES;
+        }
+        if full { self.close(&day) } else { Ok(()) }
+    }
+
+    fn open_file(&mut self, day: Option<&str>) -> Result<(GroupWriter, String, usize)> {
+        let name = format!("{}{:05}.parquet", self.prefix, self.files);
+        self.files += 1;
+        let path = match day {
+            Some(day) => format!("day={day}/{name}"),
+            None => name,
+        };
+        let full = self.folder.join(&path);
+        if let Some(parent) = full.parent() {
+            make_folder(parent)?;
+        }
+        let file = File::create(&full).map_err(LakeError::io("create", &full))?;
+        let writer = GroupWriter::new(file, self.table.file_schema(), self.table)
+            .map_err(LakeError::parquet(self.table.name()))?;
+        Ok((writer, path, self.files))
+    }
+
+    fn close(&mut self, day: &Option<String>) -> Result<()> {
+        match self.open.remove(day) {
+            Some((writer, path, _)) => self.end(day.clone(), writer, path),
+            None => Ok(()),
+        }
+    }
+
+    fn end(&mut self, day: Option<String>, writer: GroupWriter, path: String) -> Result<()> {
+        let metadata = writer.close().map_err(LakeError::parquet(self.table.name()))?;
+        let full = self.folder.join(&path);
+        let size = std::fs::metadata(&full).map_err(LakeError::io("look at", &full))?.len();
+        self.written.push(Written {
+            table: self.table,
+            path,
+            day,
+            size,
+            rows: metadata.file_metadata().num_rows() as u64,
+            statistics: log_statistics(self.table, &metadata),
+        });
+        Ok(())
+    }
+}
+
+/// Bytes that a column holds in memory; shared nulls cost nothing.
+fn held_bytes(array: &arrow::array::ArrayRef) -> usize {
+    if array.null_count() == array.len() {
+        return 0;
+    }
+    array.to_data().get_slice_memory_size().unwrap_or(0)
+}
+
+/// The times of all rows of some batches.
+struct Times {
+    times: Vec<Vec<i64>>,
+    /// True when the rows are in order of time as they stand.
+    sorted: bool,
+}
+
+impl Times {
+    fn of(table: Table, batches: &[RecordBatch]) -> Result<Self> {
+        let name = table.time_column().unwrap_or("time");
+        let times: Vec<Vec<i64>> = batches
+            .iter()
+            .map(|batch| {
+                batch
+                    .column_by_name(name)
+                    .and_then(|column| column.as_primitive_opt::<TimestampMicrosecondType>())
+                    .map(|column| column.values().to_vec())
+                    .ok_or_else(|| LakeError::Writer(format!("a batch has no column `{name}`")))
+            })
+            .collect::<Result<_>>()?;
+        let sorted = times.iter().flatten().is_sorted();
+        Ok(Self { times, sorted })
+    }
+
+    /// Batch and row of every row, in order of time.
+    fn in_order(&self) -> Vec<(usize, usize)> {
+        let mut keyed: Vec<(i64, u32, u32)> = Vec::new();
+        for (batch, times) in self.times.iter().enumerate() {
+            keyed.extend(
+                times.iter().enumerate().map(|(row, time)| (*time, batch as u32, row as u32)),
+            );
+        }
+        if !self.sorted {
+            keyed.sort_unstable();
+        }
+        keyed.into_iter().map(|(_, batch, row)| (batch as usize, row as usize)).collect()
+    }
+
+    fn day(&self, at: Option<&(usize, usize)>) -> i64 {
+        at.and_then(|(batch, row)| self.times.get(*batch)?.get(*row))
+            .map_or(0, |time| time.div_euclid(86_400_000_000))
+    }
+
+    /// Cuts rows in order of time by day. Neighbouring days that are small stay together.
+    fn days<'a>(&self, order: &'a [(usize, usize)]) -> Vec<(String, &'a [(usize, usize)])> {
+        let mut parts = Vec::new();
+        let mut mixed = 0;
+        let mut start = 0;
+        while start < order.len() {
+            let day = self.day(order.get(start));
+            let rest = order.get(start..).unwrap_or_default();
+            let length = rest.partition_point(|at| self.day(Some(at)) <= day);
+            if length >= DAY_ROWS {
+                parts.extend(self.small(order.get(mixed..start)));
+                parts.push((day_name(day), rest.get(..length).unwrap_or_default()));
+                mixed = start + length;
+            }
+            start += length.max(1);
+        }
+        parts.extend(self.small(order.get(mixed..)));
+        parts
+    }
+
+    /// Rows that are too few for days of their own, unless they are all of one day.
+    fn small<'a>(
+        &self,
+        rows: Option<&'a [(usize, usize)]>,
+    ) -> Option<(String, &'a [(usize, usize)])> {
+        let rows = rows.filter(|rows| !rows.is_empty())?;
+        let (first, last) = (self.day(rows.first()), self.day(rows.last()));
+        let name = if first == last { day_name(first) } else { VARIOUS.to_owned() };
+        Some((name, rows))
+    }
+}
+
+fn day_name(day: i64) -> String {
+    Micros(day.saturating_mul(86_400_000_000)).day()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+    use super::*;
+
+    #[test]
+    fn small_days_share_a_part() {
+        let day = 86_400_000_000;
+        let mut times = vec![3 * day + 5, 1, 2 * day];
+        times.extend(std::iter::repeat_n(day + 7, DAY_ROWS));
+        let times = Times { sorted: times.is_sorted(), times: vec![times] };
+        let order = times.in_order();
+        let parts: Vec<_> =
+            times.days(&order).into_iter().map(|(day, rows)| (day, rows.len())).collect();
+        let expected = [("1970-01-01", 1), ("1970-01-02", DAY_ROWS), (VARIOUS, 2)];
+        assert_eq!(parts, expected.map(|(day, rows)| (day.to_owned(), rows)));
+    }
+}

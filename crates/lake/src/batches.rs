@@ -77,132 +77,155 @@ pub struct RunRow {
 /// Findings as rows.
 pub fn findings_batch(findings: &[Finding]) -> Result<RecordBatch> {
     let all = findings;
-    batch(Table::Findings, vec![
-        texts(all.iter().map(|f| f.finding_id.to_string())),
-        texts(all.iter().map(|f| f.kind.name())),
-        texts(all.iter().map(|f| &f.rule_id)),
-        texts(all.iter().map(|f| &f.rule_version)),
-        texts(all.iter().map(|f| &f.rule_title)),
-        texts(all.iter().map(|f| &f.description)),
-        texts(all.iter().map(|f| f.level.name())),
-        levels(all.iter().map(|f| f.level)),
-        times(all.iter().map(|f| Some(f.time))),
-        lists(all.iter().map(|f| f.event_uids.iter().map(ToString::to_string))),
-        lists(all.iter().map(|f| f.entities.iter().map(ToString::to_string))),
-        lists(all.iter().map(|f| f.tactics.iter().map(|t| t.caption().to_owned()))),
-        lists(all.iter().map(|f| f.techniques.iter().map(ToString::to_string))),
-        texts(all.iter().map(|f| json(&f.matched_fields))),
-        times(all.iter().map(|f| f.window.as_ref().map(|w| w.start))),
-        times(all.iter().map(|f| f.window.as_ref().map(|w| w.end))),
-        Arc::new(
-            all.iter().map(|f| f.window.as_ref().map(|w| w.count as i64)).collect::<Int64Array>(),
-        ),
-        optional_texts(all.iter().map(|f| f.window.as_ref().map(|w| json(&w.group)))),
-        texts(all.iter().map(|f| &f.source)),
-    ])
+    batch(
+        Table::Findings,
+        vec![
+            texts(all.iter().map(|f| f.finding_id.to_string())),
+            texts(all.iter().map(|f| f.kind.name())),
+            texts(all.iter().map(|f| &f.rule_id)),
+            texts(all.iter().map(|f| &f.rule_version)),
+            texts(all.iter().map(|f| &f.rule_title)),
+            texts(all.iter().map(|f| &f.description)),
+            texts(all.iter().map(|f| f.level.name())),
+            levels(all.iter().map(|f| f.level)),
+            times(all.iter().map(|f| Some(f.time))),
+            lists(all.iter().map(|f| f.event_uids.iter().map(ToString::to_string))),
+            lists(all.iter().map(|f| f.entities.iter().map(ToString::to_string))),
+            lists(all.iter().map(|f| f.tactics.iter().map(|t| t.caption().to_owned()))),
+            lists(all.iter().map(|f| f.techniques.iter().map(ToString::to_string))),
+            texts(all.iter().map(|f| json(&f.matched_fields))),
+            times(all.iter().map(|f| f.window.as_ref().map(|w| w.start))),
+            times(all.iter().map(|f| f.window.as_ref().map(|w| w.end))),
+            Arc::new(
+                all.iter()
+                    .map(|f| f.window.as_ref().map(|w| w.count as i64))
+                    .collect::<Int64Array>(),
+            ),
+            optional_texts(all.iter().map(|f| f.window.as_ref().map(|w| json(&w.group)))),
+            texts(all.iter().map(|f| &f.source)),
+        ],
+    )
 }
 
 /// Alerts as rows.
 pub fn alerts_batch(alerts: &[Alert]) -> Result<RecordBatch> {
     let all = alerts;
-    batch(Table::Alerts, vec![
-        texts(all.iter().map(|a| a.alert_id.to_string())),
-        texts(all.iter().map(|a| &a.rule_id)),
-        texts(all.iter().map(|a| &a.rule_title)),
-        texts(all.iter().map(|a| &a.description)),
-        optional_texts(all.iter().map(|a| a.entity.as_ref().map(ToString::to_string))),
-        lists(all.iter().map(|a| a.entities.iter().map(ToString::to_string))),
-        texts(all.iter().map(|a| a.level.name())),
-        levels(all.iter().map(|a| a.level)),
-        longs(all.iter().map(|a| a.count)),
-        times(all.iter().map(|a| Some(a.first_time))),
-        times(all.iter().map(|a| Some(a.last_time))),
-        lists(all.iter().map(|a| a.finding_ids.iter().map(ToString::to_string))),
-        lists(all.iter().map(|a| a.tactics.iter().map(|t| t.caption().to_owned()))),
-        lists(all.iter().map(|a| a.techniques.iter().map(ToString::to_string))),
-        texts(all.iter().map(|a| &a.source)),
-        ints(all.iter().map(|a| a.risk)),
-        texts(all.iter().map(|a| json::<[RiskPart]>(&a.risk_parts))),
-        texts(all.iter().map(|a| &a.reason)),
-    ])
+    batch(
+        Table::Alerts,
+        vec![
+            texts(all.iter().map(|a| a.alert_id.to_string())),
+            texts(all.iter().map(|a| &a.rule_id)),
+            texts(all.iter().map(|a| &a.rule_title)),
+            texts(all.iter().map(|a| &a.description)),
+            optional_texts(all.iter().map(|a| a.entity.as_ref().map(ToString::to_string))),
+            lists(all.iter().map(|a| a.entities.iter().map(ToString::to_string))),
+            texts(all.iter().map(|a| a.level.name())),
+            levels(all.iter().map(|a| a.level)),
+            longs(all.iter().map(|a| a.count)),
+            times(all.iter().map(|a| Some(a.first_time))),
+            times(all.iter().map(|a| Some(a.last_time))),
+            lists(all.iter().map(|a| a.finding_ids.iter().map(ToString::to_string))),
+            lists(all.iter().map(|a| a.tactics.iter().map(|t| t.caption().to_owned()))),
+            lists(all.iter().map(|a| a.techniques.iter().map(ToString::to_string))),
+            texts(all.iter().map(|a| &a.source)),
+            ints(all.iter().map(|a| a.risk)),
+            texts(all.iter().map(|a| json::<[RiskPart]>(&a.risk_parts))),
+            texts(all.iter().map(|a| &a.reason)),
+        ],
+    )
 }
 
 /// Incidents as rows.
 pub fn incidents_batch(incidents: &[Incident]) -> Result<RecordBatch> {
     let all = incidents;
-    batch(Table::Incidents, vec![
-        texts(all.iter().map(|i| i.incident_id.to_string())),
-        texts(all.iter().map(|i| &i.title)),
-        texts(all.iter().map(|i| &i.summary)),
-        texts(all.iter().map(|i| i.severity.name())),
-        levels(all.iter().map(|i| i.severity)),
-        ints(all.iter().map(|i| i.risk)),
-        texts(all.iter().map(|i| json::<[RiskPart]>(&i.risk_parts))),
-        lists(all.iter().map(|i| i.alert_ids.iter().map(ToString::to_string))),
-        longs(all.iter().map(|i| i.finding_count)),
-        times(all.iter().map(|i| Some(i.first_time))),
-        times(all.iter().map(|i| Some(i.last_time))),
-        lists(all.iter().map(|i| i.entities.iter().map(ToString::to_string))),
-        lists(all.iter().map(|i| i.tactics.iter().map(|t| t.caption().to_owned()))),
-        lists(all.iter().map(|i| i.techniques.iter().map(ToString::to_string))),
-        lists(all.iter().map(|i| i.sources.iter().map(ToString::to_string))),
-        texts(all.iter().map(|i| &i.reason)),
-        lists(all.iter().map(|i| i.next_steps.iter().cloned())),
-    ])
+    batch(
+        Table::Incidents,
+        vec![
+            texts(all.iter().map(|i| i.incident_id.to_string())),
+            texts(all.iter().map(|i| &i.title)),
+            texts(all.iter().map(|i| &i.summary)),
+            texts(all.iter().map(|i| i.severity.name())),
+            levels(all.iter().map(|i| i.severity)),
+            ints(all.iter().map(|i| i.risk)),
+            texts(all.iter().map(|i| json::<[RiskPart]>(&i.risk_parts))),
+            lists(all.iter().map(|i| i.alert_ids.iter().map(ToString::to_string))),
+            longs(all.iter().map(|i| i.finding_count)),
+            times(all.iter().map(|i| Some(i.first_time))),
+            times(all.iter().map(|i| Some(i.last_time))),
+            lists(all.iter().map(|i| i.entities.iter().map(ToString::to_string))),
+            lists(all.iter().map(|i| i.tactics.iter().map(|t| t.caption().to_owned()))),
+            lists(all.iter().map(|i| i.techniques.iter().map(ToString::to_string))),
+            lists(all.iter().map(|i| i.sources.iter().map(ToString::to_string))),
+            texts(all.iter().map(|i| &i.reason)),
+            lists(all.iter().map(|i| i.next_steps.iter().cloned())),
+        ],
+    )
 }
 
 /// Parcels as rows.
 pub fn parcels_batch(parcels: &[ParcelRow]) -> Result<RecordBatch> {
     let all = parcels;
-    batch(Table::Parcels, vec![
-        texts(all.iter().map(|p| p.parcel.digest.to_string())),
-        texts(all.iter().map(|p| &p.parcel.origin)),
-        longs(all.iter().map(|p| p.parcel.size)),
-        times(all.iter().map(|p| Some(p.parcel.received_at))),
-        texts(all.iter().map(|p| &p.format)),
-        longs(all.iter().map(|p| p.records)),
-        longs(all.iter().map(|p| p.events)),
-        longs(all.iter().map(|p| p.flaws)),
-        texts(all.iter().map(|p| &p.note)),
-    ])
+    batch(
+        Table::Parcels,
+        vec![
+            texts(all.iter().map(|p| p.parcel.digest.to_string())),
+            texts(all.iter().map(|p| &p.parcel.origin)),
+            longs(all.iter().map(|p| p.parcel.size)),
+            times(all.iter().map(|p| Some(p.parcel.received_at))),
+            texts(all.iter().map(|p| &p.format)),
+            longs(all.iter().map(|p| p.records)),
+            longs(all.iter().map(|p| p.events)),
+            longs(all.iter().map(|p| p.flaws)),
+            texts(all.iter().map(|p| &p.note)),
+        ],
+    )
 }
 
 /// Flaws as rows.
 pub fn flaws_batch(flaws: &[FlawRow]) -> Result<RecordBatch> {
     let all = flaws;
-    batch(Table::Flaws, vec![
-        optional_texts(all.iter().map(|f| f.parcel.map(|digest| digest.to_string()))),
-        texts(all.iter().map(|f| &f.origin)),
-        longs(all.iter().map(|f| f.flaw.offset)),
-        texts(all.iter().map(|f| f.flaw.kind.name())),
-        texts(all.iter().map(|f| &f.flaw.message)),
-        Arc::new(all.iter().map(|f| Some(f.flaw.record_lost)).collect::<BooleanArray>()),
-    ])
+    batch(
+        Table::Flaws,
+        vec![
+            optional_texts(all.iter().map(|f| f.parcel.map(|digest| digest.to_string()))),
+            texts(all.iter().map(|f| &f.origin)),
+            longs(all.iter().map(|f| f.flaw.offset)),
+            texts(all.iter().map(|f| f.flaw.kind.name())),
+            texts(all.iter().map(|f| &f.flaw.message)),
+            Arc::new(all.iter().map(|f| Some(f.flaw.record_lost)).collect::<BooleanArray>()),
+        ],
+    )
 }
 
 /// What was not recognised as rows.
 pub fn unrecognised_batch(rows: &[UnrecognisedRow]) -> Result<RecordBatch> {
     let all = rows;
-    batch(Table::Unrecognised, vec![
-        texts(all.iter().map(|u| u.parcel.to_string())),
-        texts(all.iter().map(|u| &u.origin)),
-        texts(all.iter().map(|u| &u.parser)),
-        texts(all.iter().map(|u| &u.shape)),
-        longs(all.iter().map(|u| u.count)),
-        texts(all.iter().map(|u| &u.sample)),
-    ])
+    batch(
+        Table::Unrecognised,
+        vec![
+            texts(all.iter().map(|u| u.parcel.to_string())),
+            texts(all.iter().map(|u| &u.origin)),
+            texts(all.iter().map(|u| &u.parser)),
+            texts(all.iter().map(|u| &u.shape)),
+            longs(all.iter().map(|u| u.count)),
+            texts(all.iter().map(|u| &u.sample)),
+        ],
+    )
 }
 
 /// Runs as rows.
 pub fn runs_batch(runs: &[RunRow]) -> Result<RecordBatch> {
     let all = runs;
-    batch(Table::Runs, vec![
-        texts(all.iter().map(|r| &r.run_key)),
-        times(all.iter().map(|r| Some(r.started_at))),
-        times(all.iter().map(|r| Some(r.finished_at))),
-        texts(all.iter().map(|r| &r.version)),
-        texts(all.iter().map(|r| r.summary.to_string())),
-    ])
+    batch(
+        Table::Runs,
+        vec![
+            texts(all.iter().map(|r| &r.run_key)),
+            times(all.iter().map(|r| Some(r.started_at))),
+            times(all.iter().map(|r| Some(r.finished_at))),
+            texts(all.iter().map(|r| &r.version)),
+            texts(all.iter().map(|r| r.summary.to_string())),
+        ],
+    )
 }
 
 fn batch(table: Table, columns: Vec<ArrayRef>) -> Result<RecordBatch> {

@@ -51,8 +51,7 @@ impl Cells {
     pub(crate) fn of(kind: ocsf::Kind) -> Self {
         match kind {
             ocsf::Kind::Text | ocsf::Kind::Json => Self::text(),
-            ocsf::Kind::Int => Self::Int(Int32Builder::new()),
-            ocsf::Kind::Long => Self::long(),
+            ocsf::Kind::Int | ocsf::Kind::Long => Self::long(),
             ocsf::Kind::Double => Self::Double(Float64Builder::new()),
             ocsf::Kind::Bool => Self::Bool(BooleanBuilder::new()),
             ocsf::Kind::Time => Self::time(),
@@ -132,9 +131,7 @@ impl Cells {
             return 0;
         }
         match self {
-            Self::Int(builder) => {
-                i32::try_from(n).map_or(0, |n| done(builder.append_value(n), 4))
-            }
+            Self::Int(builder) => i32::try_from(n).map_or(0, |n| done(builder.append_value(n), 4)),
             Self::Long(builder) => done(builder.append_value(n), 8),
             Self::Double(builder) => done(builder.append_value(n as f64), 8),
             Self::Time(builder) => done(builder.append_value(n), 8),
@@ -250,8 +247,7 @@ mod tests {
         cells.put_double(3, 3.0);
         cells.put_bool(4, true);
         let array = cells.finish(5, &DataType::Int32);
-        let numbers: Vec<_> =
-            array.as_primitive::<arrow::datatypes::Int32Type>().iter().collect();
+        let numbers: Vec<_> = array.as_primitive::<arrow::datatypes::Int32Type>().iter().collect();
         assert_eq!(numbers, [Some(80), None, None, Some(3), Some(1)]);
     }
 

@@ -85,11 +85,9 @@ pub(crate) async fn commit(
 ) -> Result<()> {
     let mut properties = CommitProperties::default();
     let operation = match change {
-        Change::Append { .. } | Change::TakeBack { .. } => DeltaOperation::Write {
-            mode: SaveMode::Append,
-            partition_by: None,
-            predicate: None,
-        },
+        Change::Append { .. } | Change::TakeBack { .. } => {
+            DeltaOperation::Write { mode: SaveMode::Append, partition_by: None, predicate: None }
+        }
         Change::Delete => DeltaOperation::Delete { predicate: None },
         Change::Compact => DeltaOperation::Optimize { predicate: None, target_size: 0 },
     };
@@ -222,7 +220,8 @@ pub(crate) fn names_in(folder: &Path) -> Result<Vec<String>> {
 /// Files of the table as it stands: path, size, day, statistics.
 pub(crate) fn files(delta: &DeltaTable, table: Table) -> Result<Vec<LiveFile>> {
     let state = delta.snapshot().map_err(LakeError::delta("read", table.name()))?;
-    let files = state.log_data().iter().map(|file| LiveFile {
+    let log = state.log_data();
+    let files = log.iter().map(|file| LiveFile {
         path: file.object_store_path().to_string(),
         size: file.size() as u64,
         day: partition(&file.partition_values_map()),

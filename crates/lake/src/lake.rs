@@ -66,8 +66,7 @@ impl Lake {
         if let Some(store) = snapshot.store() {
             context.register_object_store(snapshot.store_url()?.as_ref(), store);
         }
-        let batches =
-            context.read_table(snapshot)?.select_columns(&["digest"])?.collect().await?;
+        let batches = context.read_table(snapshot)?.select_columns(&["digest"])?.collect().await?;
         let digests = batches
             .iter()
             .filter_map(|batch| batch.columns().first()?.as_string_view_opt())

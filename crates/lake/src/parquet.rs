@@ -42,7 +42,8 @@ pub(crate) fn properties(table: Table) -> WriterProperties {
         return builder.build();
     }
     builder = builder.set_writer_version(WriterVersion::PARQUET_1_0);
-    for column in ocsf::COLUMNS.iter().filter(|column| column.pivot) {
+    let sought = |column: &&ocsf::Column| column.pivot && column.kind == ocsf::Kind::Text;
+    for column in ocsf::COLUMNS.iter().filter(sought) {
         let path = ColumnPath::from(column.name);
         builder = builder
             .set_column_bloom_filter_fpp(path.clone(), 0.01)
@@ -236,9 +237,12 @@ pub(crate) fn log_statistics(table: Table, metadata: &ParquetMetaData) -> String
                 });
             }
         }
-        if let Some((low, high)) = bounds {
-            least.insert((*name).to_owned(), low.json(field.data_type()));
-            greatest.insert((*name).to_owned(), high.json(field.data_type()));
+        let said = bounds.and_then(|(low, high)| {
+            Some((low.json(field.data_type())?, high.json(field.data_type())?))
+        });
+        if let Some((low, high)) = said {
+            least.insert((*name).to_owned(), low);
+            greatest.insert((*name).to_owned(), high);
         }
         if let Some(count) = null_count {
             nulls.insert((*name).to_owned(), Value::from(count));
@@ -260,11 +264,15 @@ enum Bound {
 }
 
 impl Bound {
-    fn json(self, data_type: &DataType) -> serde_json::Value {
+    /// As the log spells it; nothing for an instant that RFC 3339 cannot say.
+    fn json(self, data_type: &DataType) -> Option<serde_json::Value> {
         match (self, data_type) {
-            (Self::Number(n), DataType::Timestamp(..)) => model::Micros(n).to_string().into(),
-            (Self::Number(n), _) => n.into(),
-            (Self::Text(text), _) => text.into(),
+            (Self::Number(n), DataType::Timestamp(..)) => {
+                let text = model::Micros(n).to_string();
+                text.parse::<model::Micros>().ok().map(|_| text.into())
+            }
+            (Self::Number(n), _) => Some(n.into()),
+            (Self::Text(text), _) => Some(text.into()),
         }
     }
 }
@@ -280,7 +288,8 @@ fn bounds_of(statistics: &Statistics) -> Option<(Bound, Bound)> {
         }
         Statistics::Int64(s) => Some((Bound::Number(*s.min_opt()?), Bound::Number(*s.max_opt()?))),
         Statistics::ByteArray(s) => {
-            let text = |bytes: &[u8]| std::str::from_utf8(bytes).ok().map(|t| Bound::Text(t.to_owned()));
+            let text =
+                |bytes: &[u8]| std::str::from_utf8(bytes).ok().map(|t| Bound::Text(t.to_owned()));
             Some((text(s.min_opt()?.data())?, text(s.max_opt()?.data())?))
         }
         _ => None,

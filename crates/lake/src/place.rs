@@ -106,7 +106,7 @@ impl WriterLock {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let mut holder = String::new();
-                let _ = file.by_ref().take(200).read_to_string(&mut holder);
+                let _ = (&file).take(200).read_to_string(&mut holder);
                 let holder = match holder.trim() {
                     "" => "it does not say who it is".to_owned(),
                     said => said.to_owned(),

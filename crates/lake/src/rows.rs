@@ -8,15 +8,16 @@ use ocsf::{ColumnId, Event, Scalar};
 
 use crate::cells::Cells;
 use crate::error::Result;
-use crate::schema::Table;
+use crate::schema::{Table, stored_columns};
 
 /// Rows of `events` under construction: push events, then take the batch.
 #[derive(Debug)]
 pub struct EventRows {
     rows: usize,
     bytes: usize,
+    /// Place in `columns` of each OCSF column.
+    places: Vec<usize>,
     columns: Vec<Cells>,
-    base: Base,
     extra: Cells,
     native: Cells,
     raw_data: Cells,
@@ -33,16 +34,6 @@ pub struct EventRows {
     last_parcel: Option<(model::Digest, String)>,
 }
 
-/// Where the columns are that every event has.
-#[derive(Debug, Clone, Copy)]
-struct Base {
-    time: Option<ColumnId>,
-    class_uid: Option<ColumnId>,
-    activity_id: Option<ColumnId>,
-    activity_name: Option<ColumnId>,
-    severity_id: Option<ColumnId>,
-}
-
 impl Default for EventRows {
     fn default() -> Self {
         Self::new()
@@ -52,17 +43,14 @@ impl Default for EventRows {
 impl EventRows {
     /// No rows.
     pub fn new() -> Self {
+        let stored = stored_columns();
+        let place = |column: &ocsf::Column| stored.iter().position(|s| s.name == column.name);
+        let places = ocsf::COLUMNS.iter().map(|c| place(c).unwrap_or(usize::MAX)).collect();
         Self {
             rows: 0,
             bytes: 0,
-            columns: ocsf::COLUMNS.iter().map(|column| Cells::of(column.kind)).collect(),
-            base: Base {
-                time: ocsf::column("time"),
-                class_uid: ocsf::column("class_uid"),
-                activity_id: ocsf::column("activity_id"),
-                activity_name: ocsf::column("activity_name"),
-                severity_id: ocsf::column("severity_id"),
-            },
+            places,
+            columns: stored.iter().map(|column| Cells::of(column.kind)).collect(),
             extra: Cells::text(),
             native: Cells::text(),
             raw_data: Cells::text(),
@@ -95,9 +83,9 @@ impl EventRows {
         self.bytes
     }
 
-    /// Adds one event. `native` are the source's own fields; they are not kept when `raw` is their
-    /// JSON. `raw` are the exact bytes; text in them that is not UTF-8 is kept twice, readable and
-    /// exact.
+    /// Adds one event. `raw` are its exact bytes; where they are not UTF-8 they are kept twice,
+    /// readable and exact. `native` are the source's own fields: where `raw` is their JSON, or where
+    /// there is no `raw` and their JSON takes its place, they are not kept again.
     #[allow(clippy::too_many_arguments)]
     pub fn push(
         &mut self,
@@ -109,15 +97,18 @@ impl EventRows {
         logsource: &LogSource,
     ) {
         let row = self.rows;
+        for (column, value) in event.core() {
+            self.put(row, column, &value);
+        }
         for (column, value) in event.values() {
             self.put(row, column, value);
         }
-        self.put_base(row, event);
         if !event.extra().is_empty() {
             self.put_extra(row, event.extra());
         }
-        let text = self.put_raw(row, raw);
-        if !(text && raw_is_native(raw, native)) && !native.is_empty() {
+        if raw.is_empty() {
+            self.bytes += put_json(&mut self.raw_data, &mut self.scratch, row, native);
+        } else if !(self.put_raw(row, raw) && raw_is_native(raw, native)) && !native.is_empty() {
             self.bytes += put_json(&mut self.native, &mut self.scratch, row, native);
         }
         let parts = [&logsource.product, &logsource.category, &logsource.service];
@@ -163,7 +154,8 @@ impl EventRows {
     }
 
     fn put(&mut self, row: usize, column: ColumnId, value: &Scalar<'_>) {
-        let Some(cells) = self.columns.get_mut(usize::from(column.0)) else { return };
+        let place = self.places.get(usize::from(column.0)).copied().unwrap_or(usize::MAX);
+        let Some(cells) = self.columns.get_mut(place) else { return };
         self.bytes += match value {
             Scalar::Text(text) => cells.put_text(row, text),
             Scalar::Int(n) => cells.put_long(row, *n),
@@ -174,30 +166,13 @@ impl EventRows {
         };
     }
 
-    /// What the event says outside its values.
-    fn put_base(&mut self, row: usize, event: &Event<'_>) {
-        let numbers = [
-            (self.base.time, event.time.0),
-            (self.base.class_uid, i64::from(event.class.uid)),
-            (self.base.activity_id, i64::from(event.activity_id)),
-            (self.base.severity_id, i64::from(event.severity)),
-        ];
-        for (column, n) in numbers {
-            if let Some(cells) = column.and_then(|id| self.columns.get_mut(usize::from(id.0))) {
-                self.bytes += cells.put_long(row, n);
-            }
-        }
-        if let (Some(id), Some(name)) = (self.base.activity_name, &event.activity_name)
-            && let Some(cells) = self.columns.get_mut(usize::from(id.0))
-        {
-            self.bytes += cells.put_text(row, name);
-        }
-    }
-
     fn put_extra(&mut self, row: usize, extra: &[(Arc<str>, Value<'_>)]) {
         struct Members<'a>(&'a [(Arc<str>, Value<'a>)]);
         impl serde::Serialize for Members<'_> {
-            fn serialize<S: serde::Serializer>(&self, s: S) -> std::result::Result<S::Ok, S::Error> {
+            fn serialize<S: serde::Serializer>(
+                &self,
+                s: S,
+            ) -> std::result::Result<S::Ok, S::Error> {
                 s.collect_map(self.0.iter().map(|(path, value)| (path.as_ref(), value)))
             }
         }
@@ -211,9 +186,6 @@ impl EventRows {
 
     /// True when the bytes were text.
     fn put_raw(&mut self, row: usize, raw: &[u8]) -> bool {
-        if raw.is_empty() {
-            return false;
-        }
         if let Ok(text) = std::str::from_utf8(raw) {
             self.bytes += self.raw_data.put_text(row, text);
             return true;

@@ -74,7 +74,10 @@ impl Table {
     /// The columns that Parquet files hold: all but the partition columns.
     pub fn file_schema(self) -> SchemaRef {
         let schema = self.schema();
-        let keep = schema.fields().iter().filter(|f| !self.partition_columns().contains(&f.name().as_str()));
+        let keep = schema
+            .fields()
+            .iter()
+            .filter(|f| !self.partition_columns().contains(&f.name().as_str()));
         Arc::new(Schema::new(keep.cloned().collect::<Vec<_>>()))
     }
 
@@ -219,7 +222,7 @@ impl Table {
 
 /// The columns of `events` after the OCSF ones, in order.
 fn event_fields() -> Vec<Field> {
-    let ocsf = ocsf::COLUMNS.iter().map(|column| {
+    let ocsf = stored_columns().into_iter().map(|column| {
         let required = matches!(column.name, "time" | "class_uid");
         Field::new(column.name, data_type(column.kind), !required)
     });
@@ -243,12 +246,23 @@ fn event_fields() -> Vec<Field> {
     ocsf.chain(own).collect()
 }
 
+/// The OCSF columns as they are stored: where two paths share a name (`app.name` and `app_name`),
+/// they share the column.
+pub(crate) fn stored_columns() -> Vec<&'static ocsf::Column> {
+    let mut stored: Vec<&ocsf::Column> = Vec::with_capacity(ocsf::COLUMNS.len());
+    for column in ocsf::COLUMNS {
+        if !stored.iter().any(|other| other.name == column.name) {
+            stored.push(column);
+        }
+    }
+    stored
+}
+
 /// The Arrow type of an OCSF column.
 pub fn data_type(kind: ocsf::Kind) -> DataType {
     match kind {
         ocsf::Kind::Text | ocsf::Kind::Json => DataType::Utf8,
-        ocsf::Kind::Int => DataType::Int32,
-        ocsf::Kind::Long => DataType::Int64,
+        ocsf::Kind::Int | ocsf::Kind::Long => DataType::Int64,
         ocsf::Kind::Double => DataType::Float64,
         ocsf::Kind::Bool => DataType::Boolean,
         ocsf::Kind::Time => instant(),

@@ -220,7 +220,8 @@ impl TableWriter {
     ) -> Result<()> {
         if !self.open.contains_key(&day) {
             if self.open.len() >= OPEN_FILES {
-                let oldest = self.open.iter().min_by_key(|(_, open)| open.2).map(|(d, _)| d.clone());
+                let oldest =
+                    self.open.iter().min_by_key(|(_, open)| open.2).map(|(d, _)| d.clone());
                 if let Some(oldest) = oldest {
                     self.close(&oldest)?;
                 }

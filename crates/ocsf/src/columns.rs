@@ -112,7 +112,7 @@ pub static COLUMNS: &[Column] = &[
     c("email_from", "email.from", Text).pivot().observable(5).entity(Email),
     c("email_message_uid", "email.message_uid", Text).pivot().observable(42),
     c("email_subject", "email.subject", Text).pivot().observable(40),
-    c("email_to", "email.to", Json),
+    c("email_to", "email.to", Json).entity(Email),
     c("email_urls", "email.urls", Json),
     c("end_time", "end_time", Time),
     c("entity_name", "entity.name", Text).pivot(),

@@ -1,6 +1,7 @@
 //! The event: values for columns, cheap to fill and to read.
 
 use std::borrow::Cow;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use model::{Entity, EntityKind, Micros, Value};
@@ -46,17 +47,15 @@ impl<'a> Scalar<'a> {
             _ => None,
         }
     }
-}
 
-/// Something in an event that people pivot on (OCSF `observable`).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Observable {
-    /// The path of the attribute that holds it, which is in the event.
-    pub name: &'static str,
-    /// OCSF `observable.type_id`.
-    pub type_id: i32,
-    /// Its value.
-    pub value: String,
+    /// The text, or each text of a list.
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
+        let list = match self {
+            Scalar::Json(Value::List(list)) => list.as_slice(),
+            _ => &[],
+        };
+        self.as_str().into_iter().chain(list.iter().filter_map(Value::as_str))
+    }
 }
 
 const WORDS: usize = COLUMNS.len().div_ceil(64);
@@ -234,10 +233,11 @@ impl<'a> Event<'a> {
     pub fn entities(&self) -> Vec<Entity> {
         let mut named: Vec<_> = self
             .values()
-            .filter_map(|(id, value)| Some((id, id.get().entity?, value.as_str()?)))
+            .filter_map(|(id, value)| Some((id, id.get().entity?, value)))
+            .flat_map(|(id, kind, value)| value.texts().map(move |text| (id, kind, text)))
             .filter(|(_, kind, text)| is_telling(*kind, text))
             .collect();
-        named.sort_unstable_by_key(|(id, ..)| *id);
+        named.sort_by_key(|(id, ..)| *id);
         let mut out: Vec<Entity> = Vec::with_capacity(named.len());
         for (id, kind, text) in &named {
             let (parent, rank) = name_rank(id.get().path);
@@ -254,21 +254,6 @@ impl<'a> Event<'a> {
             }
         }
         out
-    }
-
-    /// What people pivot on, in column order.
-    pub fn observables(&self) -> Vec<Observable> {
-        let mut out: Vec<_> = self
-            .values()
-            .filter_map(|(id, value)| {
-                let column = id.get();
-                let text = value.as_str().filter(|text| !text.is_empty())?;
-                let type_id = column.observable?;
-                Some((id, Observable { name: column.path, type_id, value: text.to_owned() }))
-            })
-            .collect();
-        out.sort_unstable_by_key(|(id, _)| *id);
-        out.into_iter().map(|(_, observable)| observable).collect()
     }
 
     fn mark(&mut self, column: ColumnId) -> bool {
@@ -306,14 +291,23 @@ fn name_rank(path: &str) -> (&str, u8) {
     (parent, rank)
 }
 
-/// False for the words by which sources say that there is nothing, and for addresses that name no
-/// machine in particular.
+/// False for the words by which sources say that there is nothing, for what does not look like the
+/// kind at all, and for addresses that name no machine in particular.
 fn is_telling(kind: EntityKind, text: &str) -> bool {
     let nothing = ["-", "--", "n/a", "none", "null", "(null)", "unknown", "undefined", "*"];
-    let nobody = ["0.0.0.0", "::", "127.0.0.1", "::1", "255.255.255.255", "localhost"];
     let text = text.trim();
-    let is_nothing = text.is_empty() || nothing.iter().any(|word| text.eq_ignore_ascii_case(word));
-    let is_nobody =
-        matches!(kind, EntityKind::Address | EntityKind::Host) && nobody.contains(&text);
-    !is_nothing && !is_nobody
+    if text.is_empty() || nothing.iter().any(|word| text.eq_ignore_ascii_case(word)) {
+        return false;
+    }
+    let is_anybody = |ip: IpAddr| {
+        ip.is_unspecified() || ip.is_loopback() || ip == IpAddr::V4(Ipv4Addr::BROADCAST)
+    };
+    match kind {
+        EntityKind::Address => text.parse().is_ok_and(|ip| !is_anybody(ip)),
+        EntityKind::Host => {
+            !text.eq_ignore_ascii_case("localhost") && !text.parse().is_ok_and(is_anybody)
+        }
+        EntityKind::Email => text.contains('@'),
+        _ => true,
+    }
 }

@@ -35,29 +35,46 @@ const FIRST: [&str; 14] = [
 /// And what comes last.
 const LAST: [&str; 4] = ["metadata", "observables", "unmapped", "raw_data"];
 
+/// What goes into an event that is written out.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Export<'e> {
+    /// The bytes that the event came from, for `raw_data`. What of them is not UTF-8 is written as
+    /// U+FFFD.
+    pub raw: &'e [u8],
+    /// The source's own fields. Those whose values are nowhere in the event are added under
+    /// `unmapped`; all of them stand for `raw` where that is empty.
+    pub native: Option<&'e Value<'e>>,
+    /// For readers that know the core schema alone: an event of a class that an extension brings
+    /// (`win/registry_key_activity`) is written as a base event.
+    pub core_only: bool,
+}
+
 impl Event<'_> {
     /// The whole event as OCSF JSON, which [`crate::check`] accepts whatever the event holds: what
     /// does not fit the schema is under `unmapped` (the rules: module `complete`). `raw` is the bytes
-    /// that the event came from; what of them is not UTF-8 is written as U+FFFD.
+    /// that the event came from.
     pub fn to_json(&self, uid: EventUid, raw: &[u8]) -> Json {
-        self.to_json_with(uid, raw, None)
+        self.to_json_with(uid, &Export { raw, ..Export::default() })
     }
 
-    /// As [`Event::to_json`]; the native fields whose values are nowhere in the event are added under
-    /// `unmapped`, and stand for `raw` where that is empty.
-    pub fn to_json_with(&self, uid: EventUid, raw: &[u8], native: Option<&Value<'_>>) -> Json {
+    /// As [`Event::to_json`], with a choice of what goes in.
+    pub fn to_json_with(&self, uid: EventUid, export: &Export<'_>) -> Json {
         let uid = uid.to_string();
-        let (class, completion, mut event) = self.complete(&uid);
+        let (class, completion, mut event) = self.complete(&uid, export.core_only);
         let mut left = completion.left;
-        if let Some(native) = native {
+        if let Some(native) = export.native {
             add_native(&mut left, native, &self.texts());
         }
         let observables = self.observables_in(&event);
         let profiles: Vec<_> = completion.used.names().collect();
-        if let Some(metadata) = event.get_mut("metadata").and_then(Json::as_object_mut)
-            && !profiles.is_empty()
-        {
-            metadata.insert("profiles".to_owned(), json!(profiles));
+        if let Some(metadata) = event.get_mut("metadata").and_then(Json::as_object_mut) {
+            if !class.extension.is_empty() {
+                let extension = json!([{ "name": class.extension, "version": VERSION }]);
+                metadata.insert("extensions".to_owned(), extension);
+            }
+            if !profiles.is_empty() {
+                metadata.insert("profiles".to_owned(), json!(profiles));
+            }
             metadata.sort_keys();
         }
         if !observables.is_empty() {
@@ -66,9 +83,9 @@ impl Event<'_> {
         if !left.is_empty() {
             event.insert("unmapped".to_owned(), Json::Object(left));
         }
-        let raw = match native {
-            Some(native) if raw.is_empty() => Cow::Owned(value_to_json(native).to_string()),
-            _ => String::from_utf8_lossy(raw),
+        let raw = match export.native {
+            Some(native) if export.raw.is_empty() => Cow::Owned(value_to_json(native).to_string()),
+            _ => String::from_utf8_lossy(export.raw),
         };
         if !raw.is_empty() {
             event.insert("raw_data".to_owned(), raw.into());
@@ -82,18 +99,23 @@ impl Event<'_> {
     }
 
     /// Completes the event as its own class, or else as a base event.
-    fn complete<'u>(&self, uid: &'u str) -> (&'static Class, Completion<'u>, Map<String, Json>) {
-        let mut class = self.class;
+    fn complete<'u>(
+        &self,
+        uid: &'u str,
+        core_only: bool,
+    ) -> (&'static Class, Completion<'u>, Map<String, Json>) {
+        let base = class_by_uid(0).unwrap_or(self.class);
+        let is_foreign = core_only && !self.class.extension.is_empty();
+        let mut class = if is_foreign { base } else { self.class };
         let mut banned = ProfileSet::NONE;
         loop {
             let mut completion = Completion::new(class.profiles.without(banned), uid);
             match completion.event(class, self.tree(class, uid)) {
                 Ok(event) => return (class, completion, event),
                 Err(Lack::Profile(profile)) => banned = banned.or(profile),
-                Err(Lack::Class) => match class_by_uid(0).filter(|base| *base != class) {
-                    Some(base) => class = base,
-                    None => return (class, completion, Map::new()),
-                },
+                // A base event demands nothing that `tree` and completion do not bring.
+                Err(Lack::Class) if class == base => return (class, completion, Map::new()),
+                Err(Lack::Class) => class = base,
             }
         }
     }
@@ -143,14 +165,18 @@ impl Event<'_> {
         let captions = class_by_uid(0).and_then(|base| resolve(base, "observables[].type_id"));
         let captions = captions.and_then(|found| found.attribute.enumeration);
         let observables = self.observables().into_iter().filter_map(|observable| {
-            let (name, value) = locate(event, observable.name)?;
+            let (name, value) = locate(event, &observable.name)?;
             let caption = captions?.caption(observable.type_id.into())?;
             let written = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-            Some(json!({
-                "name": name, "type_id": observable.type_id, "type": caption, "value": written,
-            }))
+            let type_id = observable.type_id;
+            Some((
+                name.clone(),
+                json!({ "name": name, "type": caption, "type_id": type_id, "value": written }),
+            ))
         });
-        observables.collect()
+        // One attribute may be known by two paths: `resources[0].uid` is a column and in a list.
+        let mut names = HashSet::new();
+        observables.filter(|(name, _)| names.insert(name.clone())).map(|(_, o)| o).collect()
     }
 
     /// Every text and number of the event, as text: what of the native fields is already told.

@@ -18,13 +18,16 @@ mod event;
 #[allow(clippy::all, clippy::pedantic)] // Tables, written by a machine for a machine.
 mod generated;
 mod json;
+mod observable;
 mod schema;
 mod values;
 
 pub use check::{Problem, ProblemKind, check};
 pub use column::{Column, ColumnId, Kind, column, column_named};
 pub use columns::COLUMNS;
-pub use event::{Event, Observable, Scalar};
+pub use event::{Event, Scalar};
+pub use json::Export;
+pub use observable::Observable;
 pub use schema::{
     Attribute, AttributeType, Class, Enumeration, Object, ObjectId, ProfileSet, Requirement, Shape,
     Type, VERSION, class, class_by_uid, classes, resolve,

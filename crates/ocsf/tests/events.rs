@@ -6,7 +6,7 @@ mod common;
 
 use common::{Dice, built_event, written_event};
 use model::{EventUid, Micros, Value};
-use ocsf::{Event, Scalar, check, class, column};
+use ocsf::{Event, Export, Scalar, check, class, column};
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
 use serde_json::json;
@@ -39,10 +39,12 @@ proptest! {
     fn whatever_is_built_is_sound(seed in any::<u64>()) {
         let event = built_event(&mut Dice::new(seed));
         let native = Value::from_json(json!({"a": 1, "b": [null, "x"], "c": {"d": "alice"}}));
-        let json = event.to_json_with(UID, b"raw \xff", Some(&native));
+        let core_only = seed % 3 == 0;
+        let export = Export { raw: b"raw \xff", native: Some(&native), core_only };
+        let json = event.to_json_with(UID, &export);
         let problems = check(&json);
         prop_assert!(problems.is_empty(), "{problems:#?}\n{json:#}");
-        prop_assert_eq!(json, event.to_json_with(UID, b"raw \xff", Some(&native)));
+        prop_assert_eq!(json, event.to_json_with(UID, &export));
     }
 
     #[test]
@@ -110,7 +112,7 @@ fn what_does_not_fit_is_kept_under_unmapped() {
     set(&mut e, "http_request.http_method", "PROPFIND");
     set(&mut e, "connection_info.direction", "sideways");
     let native = Value::from_json(json!({"proto": "tcp", "src": "10.0.0.1", "n": {"weird": 5}}));
-    let json = e.to_json_with(UID, b"", Some(&native));
+    let json = e.to_json_with(UID, &Export { native: Some(&native), ..Export::default() });
     assert_eq!(check(&json), []);
     assert!(json.get("dst_endpoint").is_none());
     let unmapped = &json["unmapped"];
@@ -185,4 +187,46 @@ fn entities_are_told_once_by_their_best_name() {
     set(&mut e, "device.uid", "42");
     let told: Vec<_> = e.entities().iter().map(ToString::to_string).collect();
     assert_eq!(told, ["user:s-1-5-18", "host:web-1", "user:alice"]);
+}
+
+#[test]
+fn what_stands_in_lists_is_observable_too() {
+    let mut e = event("dns_activity");
+    set(&mut e, "src_endpoint.ip", "10.0.0.1");
+    set(&mut e, "query.hostname", "www.example.com");
+    let answers = json!([{"rdata": "198.51.100.7", "type": "A"}, {"rdata": "x.example"}]);
+    set(&mut e, "answers", Value::from_json(answers));
+    let json = e.to_json(UID, b"");
+    assert_eq!(check(&json), []);
+    let observables = json["observables"].as_array().unwrap();
+    let names: Vec<_> = observables.iter().map(|o| o["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["query.hostname", "src_endpoint.ip", "answers[0].rdata"]);
+    assert_eq!(observables[2]["type"], "IP Address");
+
+    let mut mail = event("email_activity");
+    set(&mut mail, "email.from", "a@b.example");
+    set(&mut mail, "email.to", Value::from_json(json!(["C@d.example", "not an address"])));
+    let json = mail.to_json(UID, b"");
+    assert_eq!(check(&json), []);
+    assert_eq!(json["unmapped"]["email.to.1"], "not an address");
+    let told: Vec<_> = mail.entities().iter().map(ToString::to_string).collect();
+    assert_eq!(told, ["email:a@b.example", "email:c@d.example"]);
+}
+
+#[test]
+fn classes_of_an_extension_say_so_or_are_left_out() {
+    let mut e = event("registry_value_activity");
+    e.activity_id = 2;
+    set(&mut e, "reg_value.path", "HKLM\\Software\\Run\\updater");
+    set(&mut e, "device.hostname", "pc-1");
+    let json = e.to_json(UID, b"");
+    assert_eq!(check(&json), []);
+    assert_eq!(json["class_uid"], 201_002);
+    assert_eq!(json["reg_value"]["name"], "updater");
+    assert_eq!(json["metadata"]["extensions"], json!([{"name": "win", "version": "1.8.0"}]));
+    let json = e.to_json_with(UID, &Export { core_only: true, ..Export::default() });
+    assert_eq!(check(&json), []);
+    assert_eq!(json["class_uid"], 0);
+    assert_eq!(json["activity_name"], "Registry Value Activity: Set");
+    assert_eq!(json["unmapped"]["reg_value"]["path"], "HKLM\\Software\\Run\\updater");
 }

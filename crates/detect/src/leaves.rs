@@ -1,0 +1,303 @@
+//! The values of an event, found by the names that rules use.
+
+use std::borrow::Cow;
+use std::fmt::Write;
+
+use model::Value;
+
+use crate::aliases::Part;
+use crate::ask::Content;
+use crate::names::{Names, Node, ROOT, Target};
+
+/// No leaf.
+const NONE: u32 = u32::MAX;
+
+/// One value of a field.
+#[derive(Debug)]
+pub(crate) struct Leaf<'a> {
+    pub(crate) content: Content<'a>,
+    /// Where its lower-cased text is.
+    from: u32,
+    to: u32,
+    /// The field's next value.
+    pub(crate) next: u32,
+}
+
+/// The values of one event. Lower-cased texts lie end to end in one buffer.
+#[derive(Debug, Default)]
+pub(crate) struct Leaves<'a> {
+    leaves: Vec<Leaf<'a>>,
+    low: String,
+}
+
+/// A field's values: the first and the last of a chain of leaves.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Chain {
+    first: u32,
+    last: u32,
+}
+
+impl Chain {
+    /// A field that the event does not have.
+    pub(crate) const ABSENT: Self = Self { first: NONE, last: NONE };
+
+    /// True when the event does not have the field.
+    pub(crate) fn is_absent(self) -> bool {
+        self.first == NONE
+    }
+}
+
+impl<'a> Leaves<'a> {
+    /// Empties it for an event with another lifetime; the memory is kept.
+    pub(crate) fn recycle<'b>(mut self) -> Leaves<'b> {
+        self.low.clear();
+        self.leaves.clear();
+        // Collecting an emptied vector in place keeps its allocation.
+        let leaves = self.leaves.into_iter().map_while(|_| None).collect();
+        Leaves { leaves, low: self.low }
+    }
+
+    /// A leaf by its number.
+    pub(crate) fn get(&self, number: u32) -> Option<&Leaf<'a>> {
+        self.leaves.get(number as usize)
+    }
+
+    /// A leaf's lower-cased text. Empty for fields whose rules ask for no text.
+    pub(crate) fn low(&self, leaf: &Leaf<'_>) -> &str {
+        self.low.get(leaf.from as usize..leaf.to as usize).unwrap_or_default()
+    }
+
+    /// The leaves of a chain.
+    pub(crate) fn chain(&self, chain: Chain) -> impl Iterator<Item = &Leaf<'a>> {
+        let mut next = chain.first;
+        std::iter::from_fn(move || {
+            let leaf = self.get(next)?;
+            next = leaf.next;
+            Some(leaf)
+        })
+    }
+
+    /// Adds a value at the end of a chain.
+    pub(crate) fn push(&mut self, chain: &mut Chain, content: Content<'a>, texty: bool) {
+        let from = self.low.len();
+        if texty {
+            match &content {
+                Content::Text(text) => push_lower(&mut self.low, text),
+                Content::Int(number) => drop(write!(self.low, "{number}")),
+                Content::Float(number) => drop(write!(self.low, "{number}")),
+                Content::Bool(truth) => self.low.push_str(if *truth { "true" } else { "false" }),
+                Content::Null | Content::Hollow => {}
+            }
+        }
+        let number = self.leaves.len() as u32;
+        let leaf = Leaf { content, from: from as u32, to: self.low.len() as u32, next: NONE };
+        self.leaves.push(leaf);
+        match self.leaves.get_mut(chain.last as usize) {
+            Some(last) => last.next = number,
+            None => chain.first = number,
+        }
+        chain.last = number;
+    }
+}
+
+fn push_lower(low: &mut String, text: &str) {
+    if text.is_ascii() {
+        let from = low.len();
+        low.push_str(text);
+        if let Some(tail) = low.get_mut(from..) {
+            tail.make_ascii_lowercase();
+        }
+    } else {
+        low.push_str(&text.to_lowercase());
+    }
+}
+
+/// How deep an event is entered.
+const DEPTH: u32 = 64;
+
+/// Walks an event along the names and hands each value to the fields that want it.
+pub(crate) struct Walker<'n, F> {
+    pub(crate) names: &'n Names,
+    /// Called with a field and a value of it.
+    pub(crate) found: F,
+}
+
+impl<'a, F: FnMut(u32, Content<'a>)> Walker<'_, F> {
+    /// Walks a whole record. EVTX and its kin carry fields within `Event.System`,
+    /// `Event.EventData` and `Event.UserData`; rules name them bare.
+    pub(crate) fn record(&mut self, native: &'a Value<'a>) {
+        let Value::Map(entries) = native else { return };
+        self.map(ROOT, entries, DEPTH, false);
+        for (key, value) in entries {
+            match (key.as_ref(), value) {
+                ("Event", Value::Map(event)) => self.windows(event),
+                ("EventData" | "System" | "UserData", Value::Map(_)) => {
+                    self.windows_part(key, value);
+                }
+                ("winlog", Value::Map(winlog)) => {
+                    for (key, value) in winlog {
+                        match key.as_ref() {
+                            "event_data" => self.windows_part("EventData", value),
+                            "user_data" => self.windows_part("UserData", value),
+                            _ => {}
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn windows(&mut self, event: &'a [(Cow<'a, str>, Value<'a>)]) {
+        for (key, value) in event {
+            self.windows_part(key, value);
+        }
+    }
+
+    fn windows_part(&mut self, part: &str, value: &'a Value<'a>) {
+        let Value::Map(entries) = value else { return };
+        match part {
+            "System" => self.map(ROOT, entries, DEPTH, false),
+            "EventData" => self.map(ROOT, entries, DEPTH, true),
+            "UserData" => self.user_data(entries, DEPTH),
+            "RenderingInfo" => {
+                let message = entries.iter().find(|(key, _)| key == "Message");
+                if let Some((key, value)) = message {
+                    self.entry(ROOT, key, value, DEPTH);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// `UserData` holds maps of the provider's own naming: their fields are the event's.
+    fn user_data(&mut self, entries: &'a [(Cow<'a, str>, Value<'a>)], depth: u32) {
+        self.map(ROOT, entries, depth, true);
+        if depth == 0 {
+            return;
+        }
+        for (key, value) in entries {
+            if let Value::Map(inner) = value
+                && key != "#attributes"
+            {
+                self.user_data(inner, depth - 1);
+            }
+        }
+    }
+
+    /// `spaced`: names of Windows event data may hold spaces (`Source Name`), which rules leave
+    /// out or write as `_`.
+    fn map(&mut self, node: Node, map: &'a [(Cow<'a, str>, Value<'a>)], depth: u32, spaced: bool) {
+        for (key, value) in map {
+            self.entry(node, key, value, depth);
+            if spaced && key.contains(' ') {
+                self.entry(node, &key.replace(' ', ""), value, depth);
+                self.entry(node, &key.replace(' ', "_"), value, depth);
+            }
+        }
+    }
+
+    fn entry(&mut self, node: Node, key: &str, value: &'a Value<'a>, depth: u32) {
+        if let Some(child) = self.names.child(node, key) {
+            self.value(child, value, depth);
+        }
+    }
+
+    fn value(&mut self, node: Node, value: &'a Value<'a>, depth: u32) {
+        let Some(place) = self.names.place(node) else { return };
+        if depth == 0 {
+            return;
+        }
+        match value {
+            Value::Map(entries) => {
+                if place.goes_on {
+                    self.map(node, entries, depth - 1, false);
+                }
+                if !place.targets.is_empty() {
+                    self.whole_map(&place.targets, value, entries);
+                }
+            }
+            Value::List(list) => {
+                if place.indexed {
+                    self.indexed(node, list, depth - 1);
+                }
+                if list.is_empty() {
+                    self.give(&place.targets, &Content::Hollow);
+                }
+                for member in list {
+                    self.value(node, member, depth - 1);
+                }
+            }
+            scalar => {
+                if let Some(content) = Content::of(scalar) {
+                    self.give(&place.targets, &content);
+                }
+            }
+        }
+    }
+
+    /// A map where a rule wants a value: the text of an XML element with attributes, or else the
+    /// map as JSON, so that `contains` finds what stands in it.
+    fn whole_map(
+        &mut self,
+        targets: &[Target],
+        value: &'a Value<'a>,
+        entries: &'a [(Cow<'a, str>, Value<'a>)],
+    ) {
+        match entries.iter().find(|(key, _)| key == "#text") {
+            Some((_, Value::List(list))) => {
+                for content in list.iter().filter_map(Content::of) {
+                    self.give(targets, &content);
+                }
+            }
+            Some((_, text)) => {
+                if let Some(content) = Content::of(text) {
+                    self.give(targets, &content);
+                }
+            }
+            None => {
+                let text = serde_json::to_string(value).unwrap_or_default();
+                self.give(targets, &Content::Text(Cow::Owned(text)));
+            }
+        }
+    }
+
+    fn indexed(&mut self, node: Node, list: &'a [Value<'a>], depth: u32) {
+        for (at, member) in list.iter().enumerate() {
+            for key in [format!("[{at}]"), format!("[-{}]", list.len() - at)] {
+                self.entry(node, &key, member, depth);
+            }
+        }
+    }
+
+    fn give(&mut self, targets: &[Target], content: &Content<'a>) {
+        for target in targets {
+            let content = match (target.part, content) {
+                (Part::Whole, content) => content.clone(),
+                (part, Content::Text(Cow::Borrowed(text))) => match part.of(text) {
+                    Some(text) => Content::Text(text),
+                    None => continue,
+                },
+                (part, Content::Text(text)) => match part.of(text) {
+                    Some(text) => Content::Text(Cow::Owned(text.into_owned())),
+                    None => continue,
+                },
+                _ => continue,
+            };
+            (self.found)(target.field, content);
+        }
+    }
+}
+
+/// Visits every text of an event: what keywords are looked for in.
+pub(crate) fn texts<'a>(value: &'a Value<'a>, found: &mut impl FnMut(&'a str)) {
+    let mut open = vec![value];
+    while let Some(value) = open.pop() {
+        match value {
+            Value::Str(text) => found(text),
+            Value::List(list) => open.extend(list.iter().rev()),
+            Value::Map(entries) => open.extend(entries.iter().rev().map(|(_, value)| value)),
+            _ => {}
+        }
+    }
+}

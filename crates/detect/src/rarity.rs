@@ -1,0 +1,81 @@
+//! How likely a text is to stand in a log, guessed from its bytes and from the rules themselves:
+//! what many rules spell (`\system32\`, `.exe`) is what logs are full of.
+
+use rustc_hash::FxHashMap;
+
+/// Knows how common runs of four bytes are.
+#[derive(Debug, Default)]
+pub(crate) struct Rarity {
+    spelled: FxHashMap<[u8; 4], u32>,
+}
+
+impl Rarity {
+    /// Learns from a text of a rule.
+    pub(crate) fn learn(&mut self, text: &str) {
+        for window in text.as_bytes().array_windows::<4>() {
+            *self.spelled.entry(*window).or_default() += 1;
+        }
+    }
+
+    /// Where the rarest run of (up to) four bytes of the text begins.
+    pub(crate) fn best(&self, text: &[u8]) -> usize {
+        let mut best = (f32::INFINITY, 0);
+        for (at, window) in text.array_windows::<4>().enumerate() {
+            let weight = self.weight(*window);
+            if weight < best.0 {
+                best = (weight, at);
+            }
+        }
+        best.1
+    }
+
+    /// A guess at how many of a thousand values hold the text.
+    pub(crate) fn chance(&self, text: &str) -> f32 {
+        let bytes = text.as_bytes();
+        let rarest =
+            bytes.array_windows::<4>().map(|window| self.weight(*window)).fold(f32::NAN, f32::min);
+        if rarest.is_nan() {
+            return bytes.iter().map(|byte| share(*byte) * 8.0).product::<f32>().min(1.0) * 1000.0;
+        }
+        // Longer texts are rarer than their rarest run.
+        let longer = (bytes.len() as f32 / 4.0).sqrt();
+        (rarest * 100_000.0 / longer).min(1000.0)
+    }
+
+    fn weight(&self, window: [u8; 4]) -> f32 {
+        let spelled = self.spelled.get(&window).copied().unwrap_or(0);
+        let shares: f32 = window.iter().map(|byte| share(*byte)).product();
+        // The root tempers what single bytes say: they are far from independent.
+        shares.sqrt() * (1.0 + spelled as f32)
+    }
+}
+
+/// Roughly what share of the bytes of lower-cased logs is this one.
+fn share(byte: u8) -> f32 {
+    match byte {
+        b'e' | b's' | b't' | b'i' | b'o' | b'r' | b'n' | b'a' | b' ' | b'\\' => 0.06,
+        b'c' | b'd' | b'm' | b'p' | b'l' | b'u' | b'w' | b'0' | b'-' | b'.' | b'1' | b'/' => 0.025,
+        b'2'..=b'9' | b'f' | b'g' | b'h' | b'b' | b'y' | b'v' | b'x' | b':' | b'"' => 0.012,
+        b'k' | b'_' | b',' | b'=' | b'(' | b')' => 0.006,
+        _ => 0.002,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_rules_repeat_is_common() {
+        let mut rarity = Rarity::default();
+        for _ in 0..50 {
+            rarity.learn(r"c:\windows\system32\");
+        }
+        rarity.learn("sekurlsa");
+        assert!(rarity.chance(r"\system32\") > 10.0 * rarity.chance("sekurlsa"));
+        let path = br"\system32\zqjx.exe";
+        assert!((7..14).contains(&rarity.best(path)), "{}", rarity.best(path));
+        assert!(rarity.chance("a") > rarity.chance("ab"));
+        assert_eq!(rarity.best(b"ab"), 0);
+    }
+}

@@ -1,0 +1,329 @@
+//! A rule set: loaded as a whole, never changed, shared by every thread.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use model::{Finding, Hasher, LogSource};
+use rsigma_parser::{CorrelationRule, FilterRule, FilterRuleTarget, SigmaRule};
+use rustc_hash::FxHashMap;
+
+use crate::correlate::{self, Correlation, Hit};
+use crate::detector::Detector;
+use crate::document::{self, Content};
+use crate::expr::Expr;
+use crate::item::Placeholders;
+use crate::problem::{Fault, RuleProblem, Severity, locate};
+use crate::program::{Program, Programs};
+use crate::rule::{self, Rule, RuleInfo};
+use crate::table::Table;
+
+/// A rule file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuleText {
+    /// Where it comes from; shown, never opened.
+    pub path: String,
+    /// What stands in it.
+    pub text: String,
+}
+
+/// A loaded rule set.
+#[derive(Debug, Default)]
+pub struct Rules {
+    infos: Vec<RuleInfo>,
+    plain: Vec<Rule>,
+    correlations: Vec<Correlation>,
+    /// For each rule that a correlation counts, the fields whose values its hits carry.
+    watched: FxHashMap<u32, Box<[u32]>>,
+    table: Table,
+    programs: Programs,
+}
+
+/// Hits kept for one rule, at most and at least, whatever the rule set.
+const HITS: std::ops::RangeInclusive<usize> = 5_000..=100_000;
+/// Hits kept for all rules together, as far as the least for one allows.
+const HITS_TOTAL: usize = 400_000;
+
+impl Rules {
+    /// Loads rule files. What cannot be used is reported and left out; the rest loads. The result
+    /// does not depend on the order of the files, but that of two rules with one id the later
+    /// file's is kept.
+    pub fn load(texts: Vec<RuleText>) -> (Self, Vec<RuleProblem>) {
+        Self::load_with(texts, &Placeholders::new())
+    }
+
+    /// Loads rule files with values for the `%placeholder%`s of `expand`.
+    pub fn load_with(
+        texts: Vec<RuleText>,
+        placeholders: &Placeholders,
+    ) -> (Self, Vec<RuleProblem>) {
+        let mut loader = Loader::default();
+        for text in texts {
+            loader.file(&text);
+        }
+        loader.finish(placeholders)
+    }
+
+    /// What is known of each rule, sorted by id.
+    pub fn list(&self) -> &[RuleInfo] {
+        &self.infos
+    }
+
+    /// A detector for one thread.
+    pub fn detector(self: &Arc<Self>) -> Detector {
+        Detector::new(self.clone())
+    }
+
+    /// Runs the correlations over the hits of all detectors, in any order.
+    pub fn correlate(&self, hits: Vec<Hit>) -> Vec<Finding> {
+        correlate::run(&self.correlations, hits, self.hit_limit())
+    }
+
+    /// How many hits are kept for each rule that correlations count. The earliest are kept.
+    pub fn hit_limit(&self) -> usize {
+        let share = HITS_TOTAL / self.watched.len().max(1);
+        share.clamp(*HITS.start(), *HITS.end())
+    }
+
+    /// How many rules see events of a log source.
+    pub fn count_for(&self, logsource: &LogSource) -> usize {
+        self.plain.iter().filter(|rule| crate::logsource::sees(&rule.logsource, logsource)).count()
+    }
+
+    pub(crate) fn table(&self) -> &Table {
+        &self.table
+    }
+
+    pub(crate) fn rule(&self, number: u32) -> Option<&Rule> {
+        self.plain.get(number as usize)
+    }
+
+    pub(crate) fn watched(&self, rule: u32) -> Option<&[u32]> {
+        self.watched.get(&rule).map(AsRef::as_ref)
+    }
+
+    pub(crate) fn program(&self, logsource: &LogSource) -> Arc<Program> {
+        self.programs.get(&self.plain, &self.watched, &self.table, logsource)
+    }
+}
+
+/// A parsed rule with where it came from, for problems found later.
+struct Found<T> {
+    rule: T,
+    path: Arc<str>,
+    text: Arc<str>,
+    first_line: usize,
+}
+
+impl<T> Found<T> {
+    fn problem(&self, fault: Fault, severity: Severity, title: &str) -> RuleProblem {
+        locate(fault, severity, &self.path, title, &self.text, self.first_line)
+    }
+
+    fn version(&self) -> Arc<str> {
+        use std::fmt::Write;
+        let hash = Hasher::new("rule").part(self.text.trim().as_bytes()).finish();
+        hash.iter()
+            .fold(String::with_capacity(32), |mut out, byte| {
+                let _infallible = write!(out, "{byte:02x}");
+                out
+            })
+            .into()
+    }
+}
+
+#[derive(Default)]
+struct Loader {
+    rules: BTreeMap<String, Found<SigmaRule>>,
+    correlations: BTreeMap<String, Found<CorrelationRule>>,
+    filters: Vec<Found<FilterRule>>,
+    problems: Vec<RuleProblem>,
+}
+
+impl Loader {
+    fn file(&mut self, file: &RuleText) {
+        let path: Arc<str> = file.path.as_str().into();
+        for document in document::read(&file.text) {
+            let text: Arc<str> = document.text.into();
+            let first_line = document.first_line;
+            let found = |rule| Found { rule, path: path.clone(), text: text.clone(), first_line };
+            let place = found(());
+            for fault in document.warnings {
+                self.problems.push(place.problem(fault, Severity::Warning, ""));
+            }
+            match document.content {
+                Err(fault) => self.problems.push(place.problem(fault, Severity::Error, "")),
+                Ok(Content::Nothing) => {}
+                Ok(Content::Rules(rules)) => self.rules(rules, &place),
+                Ok(Content::Correlations(rules)) => self.correlations(rules, &place),
+                Ok(Content::Filters(filters)) => self.filters(filters, &place),
+                Ok(Content::Mixed(all)) => {
+                    self.rules(all.rules, &place);
+                    self.correlations(all.correlations, &place);
+                    self.filters(all.filters, &place);
+                }
+            }
+        }
+    }
+
+    fn rules(&mut self, rules: Vec<SigmaRule>, place: &Found<()>) {
+        for rule in rules {
+            let key = rule.id.clone().unwrap_or_else(|| rule.title.clone());
+            let title = rule.title.clone();
+            let new = Found {
+                rule,
+                path: place.path.clone(),
+                text: place.text.clone(),
+                first_line: place.first_line,
+            };
+            let same_file = |old: &Found<SigmaRule>| {
+                Arc::ptr_eq(&old.path, &new.path) && Arc::ptr_eq(&old.text, &new.text)
+            };
+            match self.rules.get(&key) {
+                // Documents of `action: repeat` share the id of what they repeat.
+                Some(old) if same_file(old) => {
+                    let mut at = 2;
+                    while self.rules.contains_key(&format!("{key}#{at}")) {
+                        at += 1;
+                    }
+                    self.rules.insert(format!("{key}#{at}"), new);
+                    continue;
+                }
+                Some(old) if old.text.trim() != new.text.trim() => {
+                    let why = format!("replaces the rule of the same id in {}", old.path);
+                    let fault = Fault::new("rule/duplicate", why, &key);
+                    self.problems.push(new.problem(fault, Severity::Warning, &title));
+                }
+                _ => {}
+            }
+            self.rules.insert(key, new);
+        }
+    }
+
+    fn correlations(&mut self, rules: Vec<CorrelationRule>, place: &Found<()>) {
+        for rule in rules {
+            let key = rule.id.clone().unwrap_or_else(|| rule.title.clone());
+            let title = rule.title.clone();
+            let new = Found {
+                rule,
+                path: place.path.clone(),
+                text: place.text.clone(),
+                first_line: place.first_line,
+            };
+            if let Some(old) = self.correlations.get(&key)
+                && old.text.trim() != new.text.trim()
+            {
+                let why = format!("replaces the rule of the same id in {}", old.path);
+                let fault = Fault::new("rule/duplicate", why, &key);
+                self.problems.push(new.problem(fault, Severity::Warning, &title));
+            }
+            self.correlations.insert(key, new);
+        }
+    }
+
+    fn filters(&mut self, filters: Vec<FilterRule>, place: &Found<()>) {
+        self.filters.extend(filters.into_iter().map(|rule| Found {
+            rule,
+            path: place.path.clone(),
+            text: place.text.clone(),
+            first_line: place.first_line,
+        }));
+    }
+
+    fn finish(mut self, placeholders: &Placeholders) -> (Rules, Vec<RuleProblem>) {
+        let mut table = Table::default();
+        let mut rules = Vec::new();
+        for found in self.rules.values() {
+            match rule::compile(&mut table, placeholders, &found.rule.detection) {
+                Ok(expr) => {
+                    let info = rule::info(&found.rule, &found.path, found.version());
+                    let logsource = info.logsource.clone().unwrap_or_default();
+                    rules.push((info, logsource, expr));
+                }
+                Err(fault) => {
+                    self.problems.push(found.problem(fault, Severity::Error, &found.rule.title));
+                }
+            }
+        }
+        for found in &self.filters {
+            match rule::compile(&mut table, placeholders, &found.rule.detection) {
+                Ok(expr) => {
+                    if apply(&found.rule, &expr, &mut rules) == 0 {
+                        let fault = Fault::new("rule/filter", "it fits no loaded rule", "rules:");
+                        let problem = found.problem(fault, Severity::Warning, &found.rule.title);
+                        self.problems.push(problem);
+                    }
+                }
+                Err(fault) => {
+                    self.problems.push(found.problem(fault, Severity::Error, &found.rule.title));
+                }
+            }
+        }
+        let mut infos: Vec<RuleInfo> = rules.iter().map(|(info, _, _)| info.clone()).collect();
+        let sources: Vec<correlate::Source<'_>> = self
+            .correlations
+            .values()
+            .map(|found| correlate::Source {
+                rule: &found.rule,
+                path: &found.path,
+                version: found.version(),
+            })
+            .collect();
+        let plan = correlate::plan(&sources, &mut infos, &mut table);
+        let found: Vec<&Found<CorrelationRule>> = self.correlations.values().collect();
+        for (at, fault) in plan.faults {
+            if let Some(found) = found.get(at) {
+                let problem = found.problem(fault, Severity::Error, &found.rule.title);
+                self.problems.push(problem);
+            }
+        }
+        table.seal();
+        let rules = rules
+            .into_iter()
+            .zip(&infos)
+            .map(|((_, logsource, expr), info)| Rule {
+                info: Arc::new(info.clone()),
+                logsource,
+                expr,
+            })
+            .collect();
+        infos.extend(plan.correlations.iter().map(|correlation| (*correlation.info).clone()));
+        infos.sort_by(|a, b| (&a.id, &a.version).cmp(&(&b.id, &b.version)));
+        let mut seen = BTreeSet::new();
+        self.problems.retain(|problem| {
+            seen.insert((problem.path.clone(), problem.line, problem.code, problem.message.clone()))
+        });
+        self.problems.sort_by(|a, b| (&a.path, a.line, a.code).cmp(&(&b.path, b.line, b.code)));
+        let rules = Rules {
+            infos,
+            plain: rules,
+            correlations: plan.correlations,
+            watched: plan.watched,
+            table,
+            programs: Programs::default(),
+        };
+        (rules, self.problems)
+    }
+}
+
+/// Narrows the rules that a filter is for; says how many they are.
+fn apply(filter: &FilterRule, expr: &Expr, rules: &mut [(RuleInfo, LogSource, Expr)]) -> usize {
+    let source = filter.logsource.clone().unwrap_or_default();
+    let part = |part: &Option<String>| part.clone().unwrap_or_default();
+    let source =
+        LogSource::new(&part(&source.product), &part(&source.category), &part(&source.service));
+    let mut count = 0;
+    for (info, logsource, rule) in rules {
+        let named = match &filter.rules {
+            FilterRuleTarget::Any => true,
+            FilterRuleTarget::Specific(names) => names.iter().any(|name| {
+                *name == *info.id || *name == *info.title || info.name.as_deref() == Some(name)
+            }),
+        };
+        if named && crate::logsource::sees(&source, logsource) {
+            let before = std::mem::replace(rule, Expr::Fixed(false));
+            *rule = Expr::all(vec![before, expr.clone()]);
+            count += 1;
+        }
+    }
+    count
+}

@@ -21,7 +21,7 @@ use crate::{Normalizer, SourceText, pattern};
 
 mod field;
 
-const KEYS: [&str; 18] = [
+const KEYS: [&str; 19] = [
     "name",
     "version",
     "title",
@@ -32,6 +32,7 @@ const KEYS: [&str; 18] = [
     "priority",
     "no_value",
     "look_in",
+    "names",
     "recognise",
     "patterns",
     "logsource",
@@ -120,16 +121,22 @@ fn one<'t>(
         None => vec!["".into()],
     };
     let look_in = look_in(root.get("look_in"), reporter);
+    let aliases = aliases(root.get("names"), reporter);
+    let names = || Names {
+        look_in: look_in.clone(),
+        aliases: aliases.clone(),
+        ..Names::plain(absent.clone())
+    };
     let mut compiler = Compiler {
-        names: Names { look_in: look_in.clone(), ..Names::plain(absent.clone()) },
+        names: names(),
         maps: named(root.get("maps"), reporter),
         sets: named(root.get("sets"), reporter),
         patterns: Vec::new(),
-        absent,
+        absent: absent.clone(),
         reporter,
     };
     let patterns = compiler.patterns(root.get("patterns"));
-    let recognise = compiler.recognise(&root, &look_in)?;
+    let recognise = compiler.recognise(&root, names())?;
     let times = compiler.times(root.get("time"));
     let (sources, logsources) = compiler.sources(root.get("logsource"));
     let severity = compiler.severity(root.get("severity"), base_class());
@@ -166,8 +173,9 @@ fn one<'t>(
             product: product_columns()?,
         },
     };
+    let name = (&*name).into();
     let recogniser =
-        Recogniser { definition: 0, name: (&*name).into(), priority, look_in, node: recognise };
+        Recogniser { definition: 0, name, priority, look_in, aliases, node: recognise };
     Some((definition, recogniser))
 }
 
@@ -249,6 +257,30 @@ fn look_in(node: Option<&Node>, reporter: &mut Reporter<'_>) -> Vec<Vec<Step>> {
     places
 }
 
+/// The definition's own names for expressions.
+fn aliases(node: Option<&Node>, reporter: &mut Reporter<'_>) -> HashMap<Box<str>, Ast> {
+    let mut aliases = HashMap::new();
+    for (key, value) in named(node, reporter) {
+        let text = value.as_text().unwrap_or_default();
+        match crate::syntax::whole(text, value.span) {
+            Ok(ast) => {
+                aliases.insert(key, ast);
+            }
+            Err(wrong) => {
+                let help = "names:\n  EventID: EventID | winlog.event_id";
+                reporter.add(
+                    "S007",
+                    wrong.span,
+                    "this expression cannot be read",
+                    wrong.label,
+                    help,
+                );
+            }
+        }
+    }
+    aliases
+}
+
 /// The entries of `maps` or `sets`.
 fn named(node: Option<&Node>, reporter: &mut Reporter<'_>) -> HashMap<Box<str>, Node> {
     let Some(node) = node else { return HashMap::new() };
@@ -271,7 +303,7 @@ impl Compiler<'_, '_> {
     }
 
     /// The `recognise` block, checked on names of its own: captures are not known yet there.
-    fn recognise(&mut self, root: &Node, look_in: &[Vec<Step>]) -> Option<Node> {
+    fn recognise(&mut self, root: &Node, mut names: Names) -> Option<Node> {
         let Some(node) = root.get("recognise") else {
             let help = "recognise:\n  - parser: json\n    has: [eventType, published]";
             self.reporter.add(
@@ -283,7 +315,6 @@ impl Compiler<'_, '_> {
             );
             return None;
         };
-        let mut names = Names { look_in: look_in.to_vec(), ..Names::plain(self.absent.clone()) };
         let _ = index::check(node, &mut names, self.reporter);
         Some(node.clone())
     }

@@ -193,8 +193,10 @@ impl ClassPlan {
             event.activity_name = word;
         }
         if let Some(severity) = self.severity.as_ref().or(severity) {
-            let (id, _) = enumerated(severity.eval(scene), SEVERITIES);
-            event.severity = id;
+            let val = severity.eval(scene);
+            if !val.is_none() {
+                event.severity = enumerated(val, SEVERITIES).0;
+            }
         }
         for (target, expr) in &self.fields {
             target.put(event, expr.eval(scene));

@@ -58,6 +58,8 @@ pub(crate) struct Mapping {
     pub(crate) table: Table<u32>,
     pub(crate) to: Box<[Expr]>,
     pub(crate) default: Option<Expr>,
+    /// True where a word that the map does not know goes on as it is: the target makes Other of it.
+    pub(crate) keep: bool,
 }
 
 #[derive(Debug)]
@@ -102,6 +104,8 @@ pub(crate) struct Names {
     pub(crate) look_in: Vec<Vec<Step>>,
     /// Captures of message patterns: they come before fields of the same name.
     pub(crate) captures: HashMap<Box<str>, u16>,
+    /// The definition's own names for expressions.
+    pub(crate) aliases: HashMap<Box<str>, Ast>,
 }
 
 /// What is known while a record is evaluated.
@@ -204,6 +208,18 @@ impl Expr {
     }
 }
 
+/// Alternatives that are all plain paths are one list of slots.
+fn either(all: Vec<Expr>) -> Expr {
+    if !all.iter().all(|e| matches!(e, Expr::Slots(_))) {
+        return Expr::Either(all.into());
+    }
+    let slots = all.iter().flat_map(|e| match e {
+        Expr::Slots(slots) => slots.iter().copied(),
+        _ => [].iter().copied(),
+    });
+    Expr::Slots(slots.collect())
+}
+
 /// Makes an object; nothing when none of its members has a value.
 fn assemble<'r>(members: &'r [(Member, Expr)], scene: &Scene<'_, 'r>) -> Option<Value<'r>> {
     let mut object = Vec::with_capacity(members.len());
@@ -265,8 +281,8 @@ impl Mapping {
         match (found, &self.default) {
             (Some(to), _) => to.eval(scene),
             (None, Some(default)) => default.eval(scene),
-            // A word that the map does not know goes on as it is: the target makes Other of it.
-            (None, None) => word,
+            (None, None) if self.keep => word,
+            (None, None) => Val::None,
         }
     }
 }
@@ -337,7 +353,12 @@ impl Each {
 impl Names {
     /// Names of which none are captures, looked for in the value itself.
     pub(crate) fn plain(absent: Vec<Box<str>>) -> Self {
-        Self { lens: Lens::new(absent), look_in: vec![Vec::new()], captures: HashMap::new() }
+        Self {
+            lens: Lens::new(absent),
+            look_in: vec![Vec::new()],
+            captures: HashMap::new(),
+            aliases: HashMap::new(),
+        }
     }
 
     /// Compiles the text of a value in `fields`.
@@ -405,7 +426,7 @@ impl Names {
                 Expr::Template(pieces.iter().map(compile).collect::<Option<_>>()?)
             }
             Ast::Either(all) => {
-                Expr::Either(all.iter().map(|a| self.compile(a, reporter)).collect::<Option<_>>()?)
+                either(all.iter().map(|a| self.compile(a, reporter)).collect::<Option<_>>()?)
             }
             Ast::Call { name, span, args, tail } => {
                 return self.compile_call(name, *span, args, tail, reporter);
@@ -424,6 +445,14 @@ impl Names {
                         record or element itself";
             reporter.add("S016", path.span, format!("unknown name `{name}`"), "this", help);
             return None;
+        }
+        if let [Step::Key(name)] = path.steps.as_slice()
+            && let Some(alias) = self.aliases.remove(name)
+        {
+            // Inside its own meaning a name is the field of that name.
+            let expr = self.compile(&alias, reporter);
+            self.aliases.insert(name.clone(), alias);
+            return expr;
         }
         let is_key = |s: &&Step| matches!(s, Step::Key(_) | Step::Any);
         let head: Vec<Step> = path.steps.iter().take_while(is_key).cloned().collect();

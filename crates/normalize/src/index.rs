@@ -14,7 +14,7 @@ use crate::condition::{Condition, Op};
 use crate::diagnostic::{Reporter, did_you_mean, nearest};
 use crate::expr::{Expr, Names, Scene};
 use crate::lens::Slot;
-use crate::syntax::Step;
+use crate::syntax::{Ast, Step};
 use crate::words::Table;
 use crate::yaml::{Kind, Node};
 
@@ -42,6 +42,7 @@ pub(crate) struct Recogniser {
     pub(crate) name: Box<str>,
     pub(crate) priority: i64,
     pub(crate) look_in: Vec<Vec<Step>>,
+    pub(crate) aliases: HashMap<Box<str>, Ast>,
     pub(crate) node: Node,
 }
 
@@ -239,10 +240,13 @@ impl Builder {
     fn add(&mut self, of: &Recogniser, shape: &Node) {
         let names = self.names.get_or_insert_with(|| Names::plain(vec!["".into()]));
         names.look_in.clone_from(&of.look_in);
+        names.aliases.clone_from(&of.aliases);
         // Mistakes were told when the definition was read.
         let mut silent = Reporter::new("", "");
         let mut need = Vec::new();
-        let scope = format!("{:?}", of.look_in);
+        // Two definitions may mean different things by one name.
+        let of_name = if of.aliases.is_empty() { "" } else { &of.name };
+        let scope = format!("{of_name}{:?}", of.look_in);
         let mut weight = 0;
         for item in shape.get("has").map(Node::items).unwrap_or_default() {
             let text = item.as_text().unwrap_or_default();

@@ -9,6 +9,7 @@
 //! This room does no I/O, reads no clock, and knows no vendor: what a vendor's field means stands
 //! in `content/sources`.
 
+mod check;
 mod clock;
 mod compile;
 mod condition;
@@ -30,6 +31,7 @@ use std::sync::Arc;
 
 use model::{Flaw, LogSource, Micros, Record};
 
+pub use check::{Sample, SampleResult, check_source, compare_events};
 pub use definition::Definition;
 pub use diagnostic::{CODES, Diagnostic};
 

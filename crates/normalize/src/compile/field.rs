@@ -277,6 +277,13 @@ impl Compiler<'_, '_> {
     pub(super) fn value(&mut self, node: &Node, form: Form) -> Option<Expr> {
         match &node.kind {
             Kind::Scalar { text, plain } => {
+                // A caption stands for itself: `activity: Logon`.
+                if let Form::Numbers(e) = form
+                    && captions(e).contains(&text.as_str())
+                {
+                    let caption = Expr::Const(Value::Str(text.clone().into()));
+                    return self.fits(caption, form, node.span);
+                }
                 let constant = if *plain { syntax::constant(text) } else { None };
                 let expr = match constant {
                     Some(_) => self.names.path(text, node.span, self.reporter)?,
@@ -296,8 +303,12 @@ impl Compiler<'_, '_> {
                     self.choice(node, form)
                 } else if let Some(cases) = node.get("cases") {
                     self.cases(cases, form)
+                } else if let Some(first) = node.get("first") {
+                    let all: Option<Vec<Expr>> =
+                        first.items().iter().map(|i| self.value(i, form)).collect();
+                    Some(Expr::Either(all?.into()))
                 } else {
-                    let help = "a value is a text, {from, map, default}, {if, then, else}, {cases}, \
+                    let help = "a value is a text, {from, map, default}, {if, then, else}, {cases}, {first}, \
                                 {each, fields}; a template in braces stands in quotes";
                     let span = entries.first().map_or(node.span, |(k, _)| k.span);
                     self.reporter.add("S006", span, "not a value", "this map", help);
@@ -312,6 +323,8 @@ impl Compiler<'_, '_> {
         unknown_keys(node.as_map()?, known, "a map of words", self.reporter);
         let from = node.get("from")?;
         let from = self.value(from, Form::Json)?;
+        // Numbers have an Other that carries the source's word; other attributes have no such thing.
+        let keep = matches!(form, Form::Numbers(_));
         let mut table = Table::new();
         let mut to = Vec::new();
         let map = match node.get("map") {
@@ -358,7 +371,7 @@ impl Compiler<'_, '_> {
             Some(default) => Some(self.word(default, form)?),
             None => None,
         };
-        Some(Expr::Map(Box::new(Mapping { from, table, to: to.into(), default })))
+        Some(Expr::Map(Box::new(Mapping { from, table, to: to.into(), default, keep })))
     }
 
     /// What stands in a map: a word, never a path.

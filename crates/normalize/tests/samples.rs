@@ -1,0 +1,100 @@
+//! Every definition under `content/sources` against its samples, found by walking.
+//!
+//! `WATCHFLOOR_WRITE_EVENTS=1` writes the expected events anew; read them before you commit.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use model::{Micros, Record};
+use normalize::{Context, Normalizer, Sample, SourceText};
+
+/// Samples have no file time of their own: their yearless times are of the year 2026.
+const SAMPLE_TIME: &str = "2026-12-31T23:59:59Z";
+
+fn content() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../content/sources")
+}
+
+fn sorted(dir: &Path) -> Vec<PathBuf> {
+    let mut all: Vec<PathBuf> =
+        fs::read_dir(dir).map(|d| d.flatten().map(|e| e.path()).collect()).unwrap_or_default();
+    all.sort();
+    all
+}
+
+fn sources() -> Vec<SourceText> {
+    let read = |dir: PathBuf| {
+        let path = dir.join("source.yml");
+        let text = fs::read_to_string(&path).ok()?;
+        let name = dir.file_name()?.to_string_lossy().into_owned();
+        Some(SourceText { path: format!("content/sources/{name}/source.yml"), name, text })
+    };
+    sorted(&content()).into_iter().filter_map(read).collect()
+}
+
+#[test]
+fn every_definition_compiles() {
+    let sources = sources();
+    assert!(!sources.is_empty(), "no definitions under {}", content().display());
+    let (normalizer, diagnostics) = Normalizer::compile(sources.clone());
+    let shown: String = diagnostics.iter().map(ToString::to_string).collect();
+    assert!(diagnostics.is_empty(), "{shown}");
+    assert_eq!(normalizer.definitions().len(), sources.len());
+}
+
+#[test]
+fn every_sample_becomes_what_is_expected() {
+    let write = std::env::var_os("WATCHFLOOR_WRITE_EVENTS").is_some();
+    let sources = sources();
+    let (normalizer, _) = Normalizer::compile(sources.clone());
+    let time: Micros = SAMPLE_TIME.parse().unwrap();
+    let mut failures = String::new();
+    let mut events = 0;
+    for source in &sources {
+        let samples = sorted(&content().join(&source.name).join("samples"));
+        let samples: Vec<_> = samples
+            .into_iter()
+            .filter(|p| !p.to_string_lossy().ends_with(".events.json"))
+            .collect();
+        if samples.is_empty() {
+            failures += &format!("{} has no samples\n", source.name);
+        }
+        for path in samples {
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            let reading = parse::read_all(&fs::read(&path).unwrap(), &name);
+            for flaw in &reading.flaws {
+                failures += &format!("{name}: {}\n", flaw.message);
+            }
+            let beside = path.with_extension("events.json");
+            let records: &[Record<'_>] = &reading.records;
+            let sample = Sample {
+                name: name.clone(),
+                records,
+                context: Context {
+                    parser: reading.format,
+                    received_at: time,
+                    modified: Some(time),
+                    origin: &name,
+                },
+                expected: fs::read_to_string(&beside).ok(),
+            };
+            let result = normalizer.check_sample(source, &sample);
+            events += result.actual.len();
+            if write {
+                let mut text = serde_json::to_string_pretty(&result.actual).unwrap();
+                text.push('\n');
+                fs::write(&beside, text).unwrap();
+                if let Some(problem) = result.problems.first() {
+                    eprintln!("{}/{name}: {problem}", source.name);
+                }
+                continue;
+            }
+            for diagnostic in &result.diagnostics {
+                failures += &diagnostic.to_string();
+            }
+        }
+    }
+    assert!(failures.is_empty(), "\n{failures}");
+    assert!(events > 0);
+}

@@ -2,6 +2,7 @@
 
 mod cef;
 mod delimited;
+mod evtx;
 mod json;
 mod keyvalue;
 mod leef;

@@ -2,6 +2,9 @@
 //! The files are read over and over until so many gigabytes have gone through.
 #![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 

@@ -31,13 +31,16 @@ impl std::fmt::Debug for Recognised {
 }
 
 /// Finds the format of a parcel from its first bytes. The surest format wins, on a tie the earlier
-/// row of [`FORMATS`]. Text of no known shape is `lines`.
+/// row of [`FORMATS`]; one that finds its signature ends the search. Text of no known shape is `lines`.
 pub fn recognise(head: &Head<'_>) -> Recognised {
     let mut best: Option<(&'static dyn Format, u8)> = None;
     for format in FORMATS {
         let score = format.sniff(head);
         if score > best.map_or(0, |(_, top)| top) {
             best = Some((*format, score));
+        }
+        if score >= SIGNATURE {
+            break;
         }
     }
     match best {

@@ -50,7 +50,7 @@ impl Format for Evtx {
     fn open(&self, _: &Head<'_>) -> Box<dyn Cutter> {
         let settings =
             ParserSettings::default().indent(false).recover_records(true).validate_checksums(false);
-        Box::new(Chunks { reader: Arc::new(EvtxReader { settings: Arc::new(settings) }) })
+        Box::new(Chunks { settings: Arc::new(settings) })
     }
 }
 
@@ -69,8 +69,12 @@ enum Unit {
     Short,
 }
 
-/// What stands at the front of `bytes`, and how long it is.
-fn unit(bytes: &[u8]) -> (Unit, usize) {
+/// What stands at the front of `bytes`, and how long it is. `ends` says that a chunk follows them
+/// rather than more of the same.
+fn unit(bytes: &[u8], ends: bool) -> (Unit, usize) {
+    if ends && bytes.len() < CHUNK && !bytes.starts_with(FILE_MAGIC) {
+        return (Unit::Damaged, bytes.len());
+    }
     if bytes.starts_with(FILE_MAGIC) {
         return (if bytes.len() < FILE_HEADER { Unit::Short } else { Unit::Header }, FILE_HEADER);
     }
@@ -90,18 +94,18 @@ fn unit(bytes: &[u8]) -> (Unit, usize) {
 
 /// Cuts between units.
 struct Chunks {
-    reader: Arc<EvtxReader>,
+    settings: Arc<ParserSettings>,
 }
 
 impl Cutter for Chunks {
     fn cut(&mut self, window: &[u8], last: bool) -> Cut {
-        let reader = Arc::clone(&self.reader) as Arc<dyn Reader>;
+        let reader = Arc::new(EvtxReader { settings: Arc::clone(&self.settings), last });
         let mut take = 0;
         if last {
             return Cut { take: window.len(), reader };
         }
         loop {
-            match unit(window.get(take..).unwrap_or_default()) {
+            match unit(window.get(take..).unwrap_or_default(), false) {
                 (Unit::Short, _) => return Cut { take, reader },
                 (_, size) => take += size,
             }
@@ -112,6 +116,8 @@ impl Cutter for Chunks {
 /// Reads headers and chunks.
 struct EvtxReader {
     settings: Arc<ParserSettings>,
+    /// The file ends with what it reads.
+    last: bool,
 }
 
 impl Reader for EvtxReader {
@@ -120,7 +126,7 @@ impl Reader for EvtxReader {
         while let Some(rest) = chunk.get(at..)
             && !rest.is_empty()
         {
-            let (unit, size) = unit(rest);
+            let (unit, size) = unit(rest, !self.last);
             let place = offset + at as u64;
             let bytes = rest.get(..size).unwrap_or(rest);
             match unit {
@@ -178,7 +184,8 @@ impl EvtxReader {
         } else {
             format!("{} bytes that are no chunk are skipped", bytes.len())
         };
-        sink.flaw(Flaw { record_lost: offset > 0, ..flaw(offset, message) });
+        let record_lost = memchr::memmem::find(bytes, RECORD_MAGIC).is_some();
+        sink.flaw(Flaw { record_lost, ..flaw(offset, message) });
     }
 
     /// The end of a file that was cut off.

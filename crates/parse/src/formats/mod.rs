@@ -16,6 +16,7 @@ use crate::Format;
 
 /// Every format, in the order in which ties are decided. `lines` is last: it takes any text.
 pub static FORMATS: &[&dyn Format] = &[
+    &evtx::Evtx,
     &json::Json,
     &zeek::Zeek,
     &w3c::W3c,

@@ -52,11 +52,10 @@ impl Format {
             "syslog" => Self::Syslog,
             "clf" => Self::Clf,
             pattern if pattern.contains('%') => {
-                // A pattern that jiff does not know fails on any text in the same way.
-                match BrokenDownTime::parse(pattern, "\u{0}") {
-                    Err(error) if error.to_string().contains("unknown") => return None,
-                    _ => Self::Pattern(pattern.into()),
-                }
+                // Letters that no time can be written with, no time can be read with.
+                let any = Timestamp::UNIX_EPOCH.to_zoned(TimeZone::UTC);
+                BrokenDownTime::from(&any).to_string(pattern).ok()?;
+                Self::Pattern(pattern.into())
             }
             _ => return None,
         })

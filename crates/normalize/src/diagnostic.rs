@@ -45,7 +45,6 @@ pub const CODES: &[(&str, &str)] = &[
     ("S014", "a path is mapped twice"),
     ("S015", "a bad time format or zone"),
     ("S016", "a name that is not defined"),
-    ("S017", "two definitions have one name"),
     ("S018", "a class that no record can reach"),
     ("S019", "a sample disagrees with its expected events"),
     ("S020", "a sample is recognised as another source"),

@@ -286,7 +286,7 @@ fn pair(
     caption: Option<&Json>,
 ) -> Option<(i32, String)> {
     let word = |value: &Json| match value {
-        Json::String(text) => Some(text.clone()),
+        Json::String(text) if !text.trim().is_empty() => Some(text.clone()),
         Json::Number(_) | Json::Bool(_) => Some(value.to_string()),
         _ => None,
     };

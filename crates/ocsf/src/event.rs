@@ -1,7 +1,7 @@
 //! The event: values for columns, cheap to fill and to read.
 
+use core::net::{IpAddr, Ipv4Addr};
 use std::borrow::Cow;
-use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use model::{Entity, EntityKind, Micros, Value};

@@ -280,7 +280,7 @@ fn locate<'j>(event: &'j Map<String, Json>, path: &str) -> Option<(String, &'j J
         name.push('[');
         name.push_str(&place.to_string());
         name.push(']');
-        at = value.get(place);
+        at = Some(value.get(place)?);
     }
     at.filter(|value| !value.is_object() && !value.is_array()).map(|value| (name, value))
 }

@@ -1,7 +1,7 @@
 //! Observables: what of an event people pivot on, each with the path at which it stands.
 
+use core::net::IpAddr;
 use std::borrow::Cow;
-use std::net::IpAddr;
 
 use model::Value;
 

@@ -32,5 +32,5 @@ pub use parcel::Parcel;
 pub use record::{Flaw, FlawKind, Provenance, Record};
 pub use severity::Level;
 pub use technique::{Tactic, Technique};
-pub use time::{Micros, TimeError};
+pub use time::{Micros, TimeError, span_text};
 pub use value::Value;

@@ -38,6 +38,38 @@ impl Micros {
             Err(_) => "0000-00-00".to_owned(),
         }
     }
+
+    /// For prose, in UTC: `2 November 2026, 09:14`.
+    pub fn prose(self) -> String {
+        self.written("%-d %B %Y, %H:%M")
+    }
+
+    /// For tables, in UTC: `2026-11-02 09:14:03`.
+    pub fn table(self) -> String {
+        self.written("%Y-%m-%d %H:%M:%S")
+    }
+
+    /// In a form of `strftime`; what is no date is written as a number of microseconds.
+    pub fn written(self, form: &str) -> String {
+        match Timestamp::from_microsecond(self.0) {
+            Ok(t) => t.strftime(form).to_string(),
+            Err(_) => self.to_string(),
+        }
+    }
+}
+
+/// A length of time in microseconds as people say it: `40 s`, `1 h 48 min`, `3 d 2 h`.
+pub fn span_text(micros: u64) -> String {
+    let seconds = micros / 1_000_000;
+    match (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60) {
+        (0, 0, 0) => format!("{seconds} s"),
+        (0, 0, m) => format!("{m} min"),
+        (0, h, 0) => format!("{h} h"),
+        (0, h, m) => format!("{h} h {m} min"),
+        (1, 0, _) => "24 h".to_owned(),
+        (d, 0, _) => format!("{d} d"),
+        (d, h, _) => format!("{d} d {h} h"),
+    }
 }
 
 impl fmt::Display for Micros {
@@ -91,5 +123,15 @@ mod tests {
         assert!("yesterday".parse::<Micros>().is_err());
         assert_eq!(Micros(-1).seconds(), -1);
         assert_eq!(Micros(i64::MAX).day(), "0000-00-00");
+    }
+
+    #[test]
+    fn people_read_it() {
+        let time: Micros = "2026-11-02T09:14:03.5Z".parse().unwrap_or_default();
+        assert_eq!(time.prose(), "2 November 2026, 09:14");
+        assert_eq!(time.table(), "2026-11-02 09:14:03");
+        assert_eq!(Micros(i64::MAX).table(), "9223372036854775807 µs");
+        assert_eq!(span_text(6_480_000_000), "1 h 48 min");
+        assert_eq!(span_text(86_400_000_000), "24 h");
     }
 }

@@ -1,18 +1,20 @@
 //! The first page, the same in every form: what happened, how bad, what to do, what is not known.
 
-use model::{EntityKind, Level};
+use model::{EntityKind, Level, span_text};
 
-use crate::document::{Case, Document};
+use crate::document::{Case, Document, Moment};
 use crate::text::{self, count, plural};
 
 /// What the first page says. Texts are clean, not yet escaped.
-pub(crate) struct Brief {
+pub(crate) struct Brief<'a> {
     /// The gravest severity; none without an incident.
     pub(crate) severity: Option<Level>,
     /// One line: how many, how grave.
     pub(crate) verdict: String,
     /// What happened.
     pub(crate) what: Vec<String>,
+    /// The steps that matter most, in time order; empty when there are too few to choose from.
+    pub(crate) steps: Vec<&'a Moment>,
     /// How bad.
     pub(crate) how_bad: Vec<String>,
     /// What to do, most urgent first.
@@ -23,6 +25,8 @@ pub(crate) struct Brief {
 
 /// Actions on the first page.
 const ACTIONS: usize = 6;
+/// Steps of the attack on the first page.
+const STEPS: usize = 7;
 
 /// What a severity asks of people.
 pub(crate) fn urgency(level: Level) -> &'static str {
@@ -56,8 +60,8 @@ pub(crate) fn level_mark(level: Level) -> &'static str {
     }
 }
 
-impl Brief {
-    pub(crate) fn of(document: &Document) -> Self {
+impl<'a> Brief<'a> {
+    pub(crate) fn of(document: &'a Document) -> Self {
         let Some(case) = document.cases.first() else {
             return Self::quiet(document);
         };
@@ -91,13 +95,14 @@ impl Brief {
             severity: Some(incident.severity),
             verdict,
             what,
+            steps: steps(&case.story),
             how_bad: how_bad(case),
             actions: actions(&document.cases),
             gaps: gaps(document),
         }
     }
 
-    fn quiet(document: &Document) -> Self {
+    fn quiet(document: &'a Document) -> Self {
         let read = plural(document.events, "event");
         let loose = document.loose_alerts.len() as u64;
         let what = match (document.events, loose) {
@@ -113,6 +118,7 @@ impl Brief {
             severity: None,
             verdict: "No incident was found.".to_owned(),
             what: vec![what],
+            steps: Vec::new(),
             how_bad: vec![
                 "A quiet result is not proof that nothing happened: it means that the rules that were loaded saw nothing in what could be read.".to_owned(),
             ],
@@ -124,6 +130,22 @@ impl Brief {
             gaps: gaps(document),
         }
     }
+}
+
+/// The beginning and the gravest moments, later tactics before earlier ones and no rule twice; told
+/// in time order.
+fn steps(story: &[Moment]) -> Vec<&Moment> {
+    let mut chosen: Vec<&Moment> =
+        story.iter().find(|moment| moment.level >= Level::Medium).into_iter().collect();
+    let mut by_weight: Vec<&Moment> = story.iter().collect();
+    by_weight.sort_by_key(|m| (std::cmp::Reverse((m.level, m.tactic)), m.time));
+    for moment in by_weight {
+        if chosen.len() < STEPS && !chosen.iter().any(|m| m.rule_id == moment.rule_id) {
+            chosen.push(moment);
+        }
+    }
+    chosen.sort_by_key(|moment| moment.time);
+    if chosen.len() < 2 { Vec::new() } else { chosen }
 }
 
 fn how_bad(case: &Case) -> Vec<String> {
@@ -147,7 +169,7 @@ fn how_bad(case: &Case) -> Vec<String> {
     );
     let seconds = incident.last_time.0.abs_diff(incident.first_time.0) / 1_000_000;
     let lasted = if seconds > 0 {
-        format!("It lasted {}", text::span(incident.first_time, incident.last_time))
+        format!("It lasted {}", span_text(incident.last_time.0.abs_diff(incident.first_time.0)))
     } else {
         "It was over in a moment".to_owned()
     };
@@ -167,7 +189,11 @@ fn how_bad(case: &Case) -> Vec<String> {
         .map(|part| text::clean(part.why.trim_end_matches('.'), 160))
         .collect();
     if !why.is_empty() {
-        out.push(format!("What makes it so: {}.", why.join("; ")));
+        let mut why = why.join("; ");
+        if let Some(first) = why.get_mut(..1) {
+            first.make_ascii_lowercase();
+        }
+        out.push(format!("What makes it so: {why}."));
     }
     out
 }
@@ -231,8 +257,8 @@ pub(crate) fn scope(document: &Document) -> String {
             "{} from {files} ({}), {} to {} UTC, looked at by {rules} rules.",
             plural(document.events, "event"),
             text::bytes(size),
-            text::clock_prose(span.first),
-            text::clock_prose(span.last),
+            span.first.prose(),
+            span.last.prose(),
         ),
         None => format!(
             "{} from {files} ({}), looked at by {rules} rules.",

@@ -44,6 +44,7 @@ impl Document {
             .alerts()
             .map(|(alert, incident)| Point {
                 time: alert.first_time,
+                until: alert.last_time,
                 lane: alert.source.to_string(),
                 level: alert.level,
                 label: alert.rule_title.to_string(),

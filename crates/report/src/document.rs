@@ -177,8 +177,10 @@ pub struct Moment {
 /// A mark on the timeline picture.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Point {
-    /// When.
+    /// When it begins.
     pub time: Micros,
+    /// When it ends; the same for what has no length.
+    pub until: Micros,
     /// The lane on which it stands: a source or a tactic.
     pub lane: String,
     /// How grave.

@@ -14,6 +14,7 @@ mod document;
 mod html;
 mod json;
 mod markdown;
+mod pdf;
 pub mod text;
 mod timeline;
 
@@ -39,7 +40,7 @@ pub trait Form: Send + Sync {
 }
 
 /// Every form, the one that most people want first.
-pub static FORMS: &[&dyn Form] = &[&html::HtmlPage, &markdown::Markdown, &json::Json];
+pub static FORMS: &[&dyn Form] = &[&html::HtmlPage, &pdf::Pdf, &markdown::Markdown, &json::Json];
 
 /// The form of that name.
 pub fn form(name: &str) -> Option<&'static dyn Form> {

@@ -6,7 +6,7 @@ use model::Alert;
 
 use crate::brief::{Brief, level_caption, scope};
 use crate::document::{Case, Document};
-use crate::text::{self, CELL, PROSE, clean, clock, count};
+use crate::text::{self, CELL, PROSE, clean, count};
 use crate::{Form, RenderError};
 
 /// The `markdown` form.
@@ -103,6 +103,16 @@ fn first_page(out: &mut Writer, document: &Document) {
             out.0.push_str(&format!("**{}**\n\n", esc(&clean(&case.incident.title, 200))));
         }
         texts.iter().for_each(|text| out.paragraph(text));
+        if heading == "What happened" && !brief.steps.is_empty() {
+            for step in &brief.steps {
+                out.item(&format!(
+                    "{}: {}",
+                    step.time.written("%-d %b %H:%M"),
+                    clean(&step.what, 200)
+                ));
+            }
+            out.gap();
+        }
     }
     out.heading(2, "What to do");
     for (at, action) in brief.actions.iter().enumerate() {
@@ -129,8 +139,8 @@ fn incident(out: &mut Writer, number: usize, case: &Case) {
         "{} · risk {} of 100 · {} to {} UTC · {}",
         level_caption(incident.severity),
         incident.risk,
-        clock(incident.first_time),
-        clock(incident.last_time),
+        incident.first_time.table(),
+        incident.last_time.table(),
         incident.incident_id,
     ));
     out.paragraph(&incident.summary);
@@ -160,7 +170,7 @@ fn incident(out: &mut Writer, number: usize, case: &Case) {
                     (None, None) => clean(&m.origin, 80),
                 };
                 vec![
-                    clock(m.time),
+                    m.time.table(),
                     level_caption(m.level).to_owned(),
                     m.what.clone(),
                     m.entity.as_ref().map(ToString::to_string).unwrap_or_default(),
@@ -180,7 +190,7 @@ fn alerts(out: &mut Writer, alerts: &[Alert]) {
         &["First (UTC)", "Level", "Rule", "On", "Findings", "Risk"],
         alerts.iter().map(|a| {
             vec![
-                clock(a.first_time),
+                a.first_time.table(),
                 level_caption(a.level).to_owned(),
                 a.rule_title.to_string(),
                 a.entity.as_ref().map(ToString::to_string).unwrap_or_default(),
@@ -207,8 +217,8 @@ fn lists(out: &mut Writer, document: &Document) {
                     e.entity.value.to_string(),
                     count(e.alerts),
                     count(e.incidents),
-                    clock(e.first),
-                    clock(e.last),
+                    e.first.table(),
+                    e.last.table(),
                 ]
             }),
             document.entities.len(),
@@ -223,7 +233,7 @@ fn lists(out: &mut Writer, document: &Document) {
                     i.kind.name().to_owned(),
                     i.defanged.clone(),
                     count(i.alerts),
-                    clock(i.first),
+                    i.first.table(),
                     i.context.clone(),
                 ]
             }),
@@ -241,7 +251,7 @@ fn lists(out: &mut Writer, document: &Document) {
                     row.name.clone(),
                     level_caption(row.level).to_owned(),
                     count(row.alerts),
-                    clock(row.first),
+                    row.first.table(),
                 ]
             }),
             document.attack.len(),
@@ -349,7 +359,7 @@ fn closing(out: &mut Writer, document: &Document) {
         document.versions.iter().map(|v| format!("{} {}", v.name, v.version)).collect();
     out.paragraph(&format!(
         "Made {} UTC. {}. All times are UTC.",
-        clock(document.generated_at),
+        document.generated_at.table(),
         versions.join(", "),
     ));
 }

@@ -96,71 +96,6 @@ pub fn bytes(n: u64) -> String {
     }
 }
 
-/// `2026-11-22 09:14:03`, without the zone: forms say once that all times are UTC.
-pub fn clock(time: model::Micros) -> String {
-    let text = time.to_string();
-    match (text.get(..10), text.get(10..11), text.get(11..19)) {
-        (Some(day), Some("T"), Some(second)) => format!("{day} {second}"),
-        _ => text,
-    }
-}
-
-const MONTHS: [&str; 12] = [
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-];
-
-/// `22 November 2026, 09:14`, for prose.
-pub fn clock_prose(time: model::Micros) -> String {
-    let text = time.to_string();
-    let part = |range: std::ops::Range<usize>| text.get(range).unwrap_or_default();
-    let month = part(5..7).parse::<usize>().ok().and_then(|m| MONTHS.get(m.wrapping_sub(1)));
-    match (month, text.as_bytes().get(10)) {
-        (Some(month), Some(b'T')) => {
-            format!(
-                "{} {month} {}, {}",
-                part(8..10).trim_start_matches('0'),
-                part(0..4),
-                part(11..16)
-            )
-        }
-        _ => text,
-    }
-}
-
-/// `22 Nov`, for axes.
-pub fn day(time: model::Micros) -> String {
-    let prose = clock_prose(time);
-    let mut words = prose.split(' ');
-    match (words.next(), words.next().and_then(|month| month.get(..3))) {
-        (Some(day), Some(month)) => format!("{day} {month}"),
-        _ => prose,
-    }
-}
-
-/// `1 h 48 min`, `3 d 2 h`, `40 s`.
-pub fn span(first: model::Micros, last: model::Micros) -> String {
-    let seconds = last.0.abs_diff(first.0) / 1_000_000;
-    match (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60) {
-        (0, 0, 0) => format!("{seconds} s"),
-        (0, 0, m) => format!("{m} min"),
-        (0, h, 0) => format!("{h} h"),
-        (0, h, m) => format!("{h} h {m} min"),
-        (d, 0, _) => format!("{d} d"),
-        (d, h, _) => format!("{d} d {h} h"),
-    }
-}
-
 /// An indicator that no mail program makes clickable and nobody opens by mistake.
 pub fn defang(kind: EntityKind, value: &str) -> String {
     let value = clean(value, CELL * 4);
@@ -239,9 +174,5 @@ mod tests {
         assert_eq!(bytes(999), "999 B");
         assert_eq!(bytes(1_234_567), "1.2 MB");
         assert_eq!(plural(1, "event"), "1 event");
-        let time = "2026-11-02T09:14:03Z".parse().unwrap_or_default();
-        assert_eq!(clock_prose(time), "2 November 2026, 09:14");
-        assert_eq!(clock(time), "2026-11-02 09:14:03");
-        assert_eq!(clock(model::Micros(i64::MAX)), "9223372036854775807 µs");
     }
 }

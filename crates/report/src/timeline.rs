@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use model::{Level, Micros};
 
-use crate::document::Document;
+use crate::document::{Case, Document, Point};
 use crate::text;
 
 /// The picture. Positions along time run from 0 (left) to 1 (right).
@@ -26,6 +26,8 @@ pub(crate) struct Picture {
 #[derive(Debug, PartialEq)]
 pub(crate) struct Mark {
     pub(crate) x: f64,
+    /// Where the last of them ends.
+    pub(crate) until: f64,
     pub(crate) lane: usize,
     pub(crate) level: Level,
     /// How many alerts it stands for.
@@ -90,30 +92,38 @@ const STEPS: [i64; 21] = [
 const TICKS: i64 = 9;
 
 impl Picture {
-    /// The picture of a document's points; none when no point has a sensible time.
+    /// The picture of all of a document's points; none when no point has a sensible time.
     pub(crate) fn of(document: &Document) -> Option<Self> {
-        // The years 1970 to 2100: outside them is a broken clock, and one such mark would flatten
-        // the picture.
-        let sane = |time: Micros| (0..4_102_444_800_000_000).contains(&time.0);
         let cased = document.timeline.iter().any(|p| p.incident.is_some() && sane(p.time));
-        let counts = |p: &&crate::document::Point| sane(p.time) && (!cased || p.incident.is_some());
-        let times = || document.timeline.iter().filter(counts).map(|p| p.time.0);
-        let ends = document
-            .cases
-            .iter()
-            .map(|case| case.incident.last_time)
-            .filter(|time| sane(*time))
-            .map(|time| time.0);
-        let first = times().min()?;
-        let last = times().chain(ends).max()?.max(first + 60_000_000);
+        let counts = |p: &Point| !cased || p.incident.is_some();
+        Self::draw(document, counts, |_| true)
+    }
+
+    /// The picture of one incident, in its own time.
+    pub(crate) fn of_case(document: &Document, case: &Case) -> Option<Self> {
+        let id = Some(case.incident.incident_id);
+        Self::draw(document, |p| p.incident == id, |p| p.incident == id)
+    }
+
+    /// `spans` says which points decide how much time is shown, `shows` which are drawn.
+    fn draw(
+        document: &Document,
+        spans: impl Fn(&Point) -> bool,
+        shows: impl Fn(&Point) -> bool,
+    ) -> Option<Self> {
+        let times = || document.timeline.iter().filter(|p| sane(p.time) && spans(p));
+        let first = times().map(|p| p.time.0).min()?;
+        let last = times().map(|p| if sane(p.until) { p.until.0 } else { p.time.0 }).max()?;
+        let last = last.max(first + 60_000_000);
         let margin = (last - first) / 30;
         let (first, last) = ((first - margin).max(0), last + margin);
-        let place = |time: i64| (time - first) as f64 / (last - first) as f64;
+        let place = |time: i64| (time.clamp(first, last) - first) as f64 / (last - first) as f64;
 
         let mut lanes: Vec<String> = Vec::new();
+        let mut others = false;
         let mut groups: BTreeMap<(usize, Level, i64), Mark> = BTreeMap::new();
         let mut outside = 0;
-        for point in &document.timeline {
+        for point in document.timeline.iter().filter(|p| shows(p)) {
             if !(first..=last).contains(&point.time.0) {
                 outside += 1;
                 continue;
@@ -125,12 +135,16 @@ impl Picture {
                     lanes.push(name);
                     lanes.len() - 1
                 }
-                None => LANES - 1,
+                None => {
+                    others = true;
+                    LANES - 1
+                }
             };
             let x = place(point.time.0);
             let mark =
                 groups.entry((lane, point.level, (x / NEAR) as i64)).or_insert_with(|| Mark {
                     x,
+                    until: x,
                     lane,
                     level: point.level,
                     alerts: 0,
@@ -138,17 +152,18 @@ impl Picture {
                     label: text::clean(&point.label, 80),
                 });
             mark.alerts += 1;
-            mark.findings += point.count;
+            mark.findings = mark.findings.saturating_add(point.count);
+            mark.until = mark.until.max(place(point.until.0));
         }
-        if lanes.len() == LANES
-            && let Some(last) = lanes.last_mut()
-            && document.timeline.iter().any(|p| text::source(&p.lane) != *last)
-        {
+        if others && let Some(last) = lanes.last_mut() {
             last.push_str(" and others");
         }
+        // The gravest are drawn last, on top.
+        let mut marks: Vec<Mark> = groups.into_values().collect();
+        marks.sort_by_key(|mark| mark.level);
         Some(Self {
             lanes,
-            marks: groups.into_values().collect(),
+            marks,
             ticks: ticks(first, last),
             bars: bars(document, first, last),
             outside,
@@ -156,6 +171,12 @@ impl Picture {
             last: Micros(last),
         })
     }
+}
+
+/// Whether a time lies in the years 1970 to 2100: outside them is a broken clock, and one such mark
+/// would flatten the picture.
+fn sane(time: Micros) -> bool {
+    (0..4_102_444_800_000_000).contains(&time.0)
 }
 
 fn ticks(first: i64, last: i64) -> Vec<Tick> {
@@ -166,11 +187,10 @@ fn ticks(first: i64, last: i64) -> Vec<Tick> {
     let mut day = String::new();
     let mut at = (first + step - 1).div_euclid(step) * step;
     while at <= last {
-        let time = text::clock(Micros(at));
-        let date = text::day(Micros(at));
+        let time = Micros(at).written("%H:%M");
+        let date = Micros(at).written("%-d %b");
         let whole = step >= 86_400_000_000;
-        let label =
-            if whole { date.clone() } else { time.get(11..16).unwrap_or_default().to_owned() };
+        let label = if whole { date.clone() } else { time };
         let fresh = !whole && date != day;
         out.push(Tick {
             x: (at - first) as f64 / (last - first) as f64,
@@ -231,11 +251,11 @@ fn gap(document: &Document) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::document::Point;
 
     fn point(time: i64) -> Point {
         Point {
             time: Micros(time),
+            until: Micros(time),
             lane: "a".to_owned(),
             level: Level::High,
             label: String::new(),

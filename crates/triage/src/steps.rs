@@ -9,7 +9,7 @@ use model::{EntityKind, Level, Tactic};
 use crate::incidents::Group;
 use crate::policy::Policy;
 use crate::ties::display;
-use crate::words::{clock, cut, list};
+use crate::words::{cut, list};
 
 /// One row.
 struct Step {
@@ -258,7 +258,7 @@ fn named(name: &str, group: &Group<'_>) -> Option<String> {
         "domains" => of(EntityKind::Domain, |_| true),
         "hashes" => of(EntityKind::Hash, |_| true),
         "resources" => of(EntityKind::Resource, |_| true),
-        "first" => Some(clock(group.first)),
+        "first" => Some(format!("{} UTC", group.first.prose())),
         "rule" => group.members.first().map(|draft| cut(&draft.rule_title, 90)),
         _ => None,
     }

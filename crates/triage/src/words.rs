@@ -1,6 +1,6 @@
 //! Titles, summaries and reasons: what triage decided, in sentences.
 
-use model::{EntityKind, Level, Micros, Tactic, Technique};
+use model::{EntityKind, Level, Micros, Tactic, Technique, span_text};
 
 use crate::alerts::Draft;
 use crate::incidents::{Group, technique_is};
@@ -192,9 +192,11 @@ pub(crate) fn summary(group: &Group<'_>) -> String {
     };
     let span = between(group.first, group.last);
     out.push_str(&format!("{span}, {alerts} ({findings}){subject}"));
-    if !group.sources.is_empty() {
-        let names: Vec<String> = group.sources.iter().map(|s| cut(s, 40)).collect();
-        out.push_str(&format!(", seen by {}", list(&names, 6)));
+    let names: Vec<String> = group.sources.iter().map(|s| cut(&s.replace('_', " "), 40)).collect();
+    match names.len() {
+        0 => {}
+        1..=3 => out.push_str(&format!(", seen in {}", list(&names, 3))),
+        n => out.push_str(&format!(", seen in {n} kinds of source ({})", list(&names, 3))),
     }
     out.push('.');
     let first = group.members.first();
@@ -216,7 +218,7 @@ pub(crate) fn summary(group: &Group<'_>) -> String {
                 " The gravest alert, rated {}, is {} at {}.",
                 gravest.level,
                 quoted(&gravest.rule_title),
-                clock(gravest.first_event),
+                gravest.first_event.prose(),
             ));
         }
     } else if let Some(first) = first {
@@ -312,37 +314,13 @@ pub(crate) fn alert_reason(draft: &Draft, policy: &Policy) -> String {
     }
 }
 
-/// `2026-11-22 09:14 UTC`.
-pub(crate) fn clock(time: Micros) -> String {
-    let text = time.to_string();
-    match (text.get(..10), text.get(11..16)) {
-        (Some(day), Some(minute)) => format!("{day} {minute} UTC"),
-        _ => text,
-    }
-}
-
 fn between(first: Micros, last: Micros) -> String {
     let span = last.0.abs_diff(first.0);
     if span < 60_000_000 {
-        format!("At {}", clock(first))
-    } else {
-        format!("Between {} and {} ({})", clock(first), clock(last), span_text(span))
+        return format!("On {} UTC", first.prose());
     }
-}
-
-/// `1 h 48 min`, `3 d 2 h`, `40 s`.
-pub(crate) fn span_text(micros: u64) -> String {
-    let seconds = micros / 1_000_000;
-    let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
-    match (days, hours, minutes) {
-        (0, 0, 0) => format!("{seconds} s"),
-        (0, 0, m) => format!("{m} min"),
-        (0, h, 0) => format!("{h} h"),
-        (0, h, m) => format!("{h} h {m} min"),
-        (1, 0, _) => "24 h".to_owned(),
-        (d, 0, _) => format!("{d} d"),
-        (d, h, _) => format!("{d} d {h} h"),
-    }
+    let end = if first.day() == last.day() { last.written("%H:%M") } else { last.prose() };
+    format!("From {} to {end} UTC ({})", first.prose(), span_text(span))
 }
 
 /// `a, b and c`, or `a, b and 7 more`.
@@ -408,9 +386,7 @@ mod tests {
     }
 
     #[test]
-    fn spans_and_lists_read_well() {
-        assert_eq!(span_text(6_480_000_000), "1 h 48 min");
-        assert_eq!(span_text(86_400_000_000), "24 h");
+    fn lists_read_well() {
         let names = ["a", "b", "c", "d"].map(String::from);
         assert_eq!(list(&names, 4), "a, b, c and d");
         assert_eq!(list(&names, 2), "a, b and 2 more");

@@ -1,12 +1,13 @@
 //! One incident: its head, its story, its risk, its steps, its alerts.
 
-use model::{Alert, Incident, RiskPart};
+use model::{Alert, Incident, RiskPart, span_text};
 
 use super::writer::Html;
-use super::{badge, class, mark, step};
+use super::{badge, class, mark, picture, step};
 use crate::attack::technique_name;
-use crate::document::{Case, Moment};
-use crate::text::{self, clock, span};
+use crate::document::{Case, Document, Moment};
+use crate::text;
+use crate::timeline::Picture;
 
 /// Moments of a story that are shown.
 const MOMENTS: usize = 200;
@@ -15,10 +16,35 @@ const ALERTS: usize = 300;
 /// Entities shown as chips.
 const CHIPS: usize = 24;
 
-pub(super) fn section(html: &mut Html, number: usize, case: &Case) {
+pub(super) fn section(html: &mut Html, number: usize, document: &Document, case: &Case) {
     let incident = &case.incident;
     html.raw("<section id=\"incident-").count(number as u64).raw("\">");
     head(html, number, incident);
+    // Alone, it is the picture that the timeline already shows.
+    if document.cases.len() > 1
+        && case.alerts.len() > 2
+        && let Some(picture) = Picture::of_case(document, case)
+    {
+        html.raw("<h3>Timeline of this incident</h3>");
+        picture::draw(html, &picture);
+    }
+    story(html, &case.story);
+    html.raw("<h3>Next steps</h3><ol class=\"do\">");
+    for next in &incident.next_steps {
+        step(html, next);
+    }
+    html.raw("</ol>");
+    names(html, incident);
+    html.raw("<h3>Why risk ").count(u64::from(incident.risk)).raw(" of 100</h3>");
+    risk(html, &incident.risk_parts);
+    html.raw("<h3>Why it is one incident</h3>").tagged("<p>", &incident.reason, "</p>");
+    html.raw("<h3>Alerts</h3>");
+    let id = Id("alerts-", number as u64);
+    alerts(html, &id, &case.alerts);
+    html.raw("</section>");
+}
+
+fn names(html: &mut Html, incident: &Incident) {
     html.raw("<h3>Who and what</h3><ul class=\"chips\">");
     for entity in incident.entities.iter().take(CHIPS) {
         html.raw("<li class=\"chip\"><b>").raw(entity.kind.name()).raw("</b><span class=\"mono\">");
@@ -26,26 +52,16 @@ pub(super) fn section(html: &mut Html, number: usize, case: &Case) {
     }
     more(html, incident.entities.len(), CHIPS, "li class=\"chip\"", "li");
     html.raw("</ul>");
-    if !incident.techniques.is_empty() {
-        html.raw("<h3>Techniques, in order of first sight</h3><ul class=\"chips\">");
-        for technique in &incident.techniques {
-            html.raw("<li class=\"chip\"><b class=\"mono\">").text(&technique.0).raw("</b>");
-            html.text(&technique_name(&technique.0)).raw("</li>");
-        }
-        html.raw("</ul>");
+    if incident.techniques.is_empty() {
+        return;
     }
-    story(html, &case.story);
-    html.raw("<h3>Next steps</h3><ol class=\"do\">");
-    for next in &incident.next_steps {
-        step(html, next);
+    html.raw("<h3>Techniques, in order of first sight</h3><ul class=\"chips\">");
+    for technique in incident.techniques.iter().take(CHIPS) {
+        html.raw("<li class=\"chip\"><b class=\"mono\">").text(&technique.0).raw("</b>");
+        html.text(&technique_name(&technique.0)).raw("</li>");
     }
-    html.raw("</ol><h3>Why risk ").count(u64::from(incident.risk)).raw(" of 100</h3>");
-    risk(html, &incident.risk_parts);
-    html.raw("<h3>Why it is one incident</h3>").tagged("<p>", &incident.reason, "</p>");
-    html.raw("<h3>Alerts</h3>");
-    let id = Id("alerts-", number as u64);
-    alerts(html, &id, &case.alerts);
-    html.raw("</section>");
+    more(html, incident.techniques.len(), CHIPS, "li class=\"chip\"", "li");
+    html.raw("</ul>");
 }
 
 /// An id in the page: one of our words and a number.
@@ -61,9 +77,11 @@ fn head(html: &mut Html, number: usize, incident: &Incident) {
     html.raw("<div class=\"case-head\"><div><p class=\"eyebrow\">Incident ").count(number as u64);
     html.raw("</p><h2>").text(&incident.title).raw("</h2><p class=\"small soft\">");
     badge(html, incident.severity);
-    html.raw(" ").text(&clock(incident.first_time)).raw(" to ").text(&clock(incident.last_time));
+    html.raw(" ").text(&incident.first_time.table()).raw(" to ").text(&incident.last_time.table());
     if incident.last_time > incident.first_time {
-        html.raw(" (").text(&span(incident.first_time, incident.last_time)).raw(")");
+        html.raw(" (")
+            .text(&span_text(incident.last_time.0.abs_diff(incident.first_time.0)))
+            .raw(")");
     }
     html.raw(" · <code>").text(&incident.incident_id.to_string()).raw("</code></p>");
     html.tagged("<p>", &incident.summary, "</p></div>");
@@ -72,7 +90,7 @@ fn head(html: &mut Html, number: usize, incident: &Incident) {
 }
 
 /// The risk as a ring: the arc is its part of 100.
-fn ring(html: &mut Html, incident: &Incident) {
+pub(super) fn ring(html: &mut Html, incident: &Incident) {
     const ROUND: f64 = 2.0 * std::f64::consts::PI * 40.0;
     let risk = f64::from(incident.risk.min(100));
     html.raw("<svg class=\"ring ")
@@ -92,7 +110,7 @@ fn story(html: &mut Html, story: &[Moment]) {
     html.raw("<h3>What happened, in order</h3><ol class=\"story\">");
     let mut day = String::new();
     for moment in story.iter().take(MOMENTS) {
-        let time = clock(moment.time);
+        let time = moment.time.table();
         let (date, second) = time.split_once(' ').unwrap_or((&time, ""));
         if date != day {
             html.raw("<li class=\"day\">").text(date).raw("</li>");
@@ -192,11 +210,13 @@ pub(super) fn alerts(html: &mut Html, id: &Id, alerts: &[Alert]) {
     html.raw("\"><thead><tr><th scope=\"col\">First</th><th scope=\"col\">Level</th><th scope=\"col\">Rule</th><th scope=\"col\">On</th><th scope=\"col\">Source</th><th scope=\"col\" class=\"num\">Findings</th><th scope=\"col\" class=\"num\">Risk</th></tr></thead><tbody>");
     for alert in alerts.iter().take(ALERTS) {
         html.raw("<tr><td class=\"time\">")
-            .text(&clock(alert.first_time))
+            .text(&alert.first_time.table())
             .raw("</td><td data-key=\"");
         html.count(alert.level as u64).raw("\">");
         badge(html, alert.level);
-        html.raw("</td><td class=\"wide\">").text(&alert.rule_title).raw("</td><td>");
+        html.raw("</td><td class=\"wide\">")
+            .text(&alert.rule_title)
+            .raw("</td><td class=\"name\">");
         if let Some(entity) = &alert.entity {
             html.raw("<span class=\"soft\">")
                 .raw(entity.kind.name())

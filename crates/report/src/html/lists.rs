@@ -7,7 +7,7 @@ use super::case::{Id, alerts, more};
 use super::writer::Html;
 use super::{badge, class};
 use crate::document::Document;
-use crate::text::{self, bytes, clock};
+use crate::text::{self, bytes};
 
 const ROWS: usize = 200;
 
@@ -108,7 +108,7 @@ fn attack(html: &mut Html, document: &Document) {
             .count(row.alerts)
             .raw("</td><td class=\"num\">")
             .count(row.findings);
-        html.raw("</td><td class=\"time\">").text(&clock(row.first)).raw("</td></tr>");
+        html.raw("</td><td class=\"time\">").text(&row.first.table()).raw("</td></tr>");
     }
     close(html, document.attack.len());
     html.raw("</section>");
@@ -140,9 +140,9 @@ fn entities(html: &mut Html, document: &Document) {
             .raw("</td><td class=\"num\">")
             .count(row.incidents);
         html.raw("</td><td class=\"time\">")
-            .text(&clock(row.first))
+            .text(&row.first.table())
             .raw("</td><td class=\"time\">")
-            .text(&clock(row.last));
+            .text(&row.last.table());
         html.raw("</td></tr>");
     }
     close(html, document.entities.len());
@@ -166,9 +166,9 @@ fn indicators(html: &mut Html, document: &Document) {
         html.raw("</td><td class=\"num\">")
             .count(row.alerts)
             .raw("</td><td class=\"time\">")
-            .text(&clock(row.first));
+            .text(&row.first.table());
         html.raw("</td><td class=\"time\">")
-            .text(&clock(row.last))
+            .text(&row.last.table())
             .raw("</td><td class=\"wide\">")
             .text(&row.context);
         html.raw("</td></tr>");

@@ -52,7 +52,7 @@ impl Form for HtmlPage {
         figures(&mut html, document);
         picture::section(&mut html, document);
         for (at, one) in document.cases.iter().enumerate() {
-            case::section(&mut html, at + 1, one);
+            case::section(&mut html, at + 1, document, one);
         }
         lists::sections(&mut html, document);
         html.raw("</main>");
@@ -151,8 +151,24 @@ fn brief(html: &mut Html, document: &Document) {
     for text in &brief.what {
         html.tagged("<p>", text, "</p>");
     }
+    if !brief.steps.is_empty() {
+        html.raw("<ol class=\"steps\">");
+        for moment in &brief.steps {
+            html.raw("<li><time>").text(&moment.time.written("%-d %b %H:%M")).raw("</time>");
+            mark(html, moment.level);
+            html.raw("<span>").text(&text::clean(&moment.what, 200)).raw("</span></li>");
+        }
+        html.raw("</ol>");
+    }
     html.raw("</div><div><h2 class=\"eyebrow\">How bad it is</h2>");
-    for text in &brief.how_bad {
+    let (first, rest) = brief.how_bad.split_at(brief.how_bad.len().min(1));
+    if let (Some(case), Some(text)) = (document.cases.first(), first.first()) {
+        html.raw("<div class=\"bad\">");
+        case::ring(html, &case.incident);
+        html.tagged("<p>", text, "</p></div>");
+    }
+    let texts = if document.cases.is_empty() { first } else { rest };
+    for text in texts {
         html.tagged("<p>", text, "</p>");
     }
     html.raw("</div></div><div class=\"todo\"><h2 class=\"eyebrow\">What to do</h2>");
@@ -203,7 +219,7 @@ fn figures(html: &mut Html, document: &Document) {
 }
 
 fn footer(html: &mut Html, document: &Document) {
-    html.raw("<footer><p>Made ").text(&text::clock(document.generated_at)).raw(" UTC");
+    html.raw("<footer><p>Made ").text(&document.generated_at.table()).raw(" UTC");
     for version in &document.versions {
         html.raw(" · ").text(&version.name).raw(" ").text(&version.version);
     }

@@ -18,11 +18,17 @@ const BARS: f64 = 42.0;
 
 pub(super) fn section(html: &mut Html, document: &Document) {
     let Some(picture) = Picture::of(document) else { return };
-    html.raw("<section id=\"timeline\"><h2>Timeline</h2><div class=\"scroll\" tabindex=\"0\">");
-    svg(html, &picture);
-    html.raw("</div>");
-    legend(html, &picture);
+    html.raw("<section id=\"timeline\"><h2>Timeline</h2>");
+    draw(html, &picture);
     html.raw("</section>");
+}
+
+/// The picture with its legend.
+pub(super) fn draw(html: &mut Html, picture: &Picture) {
+    html.raw("<div class=\"scroll\" tabindex=\"0\">");
+    svg(html, picture);
+    html.raw("</div>");
+    legend(html, picture);
 }
 
 fn svg(html: &mut Html, picture: &Picture) {
@@ -33,10 +39,7 @@ fn svg(html: &mut Html, picture: &Picture) {
     let across = |x: f64| LEFT + x * (WIDTH - LEFT - RIGHT);
     html.raw("<svg class=\"picture\" role=\"img\" viewBox=\"0 0 ").at(WIDTH).raw(" ").at(height);
     html.raw("\" aria-label=\"Alerts over time, one lane for each source, from ");
-    html.text(&text::clock(picture.first))
-        .raw(" to ")
-        .text(&text::clock(picture.last))
-        .raw(" UTC\">");
+    html.text(&picture.first.table()).raw(" to ").text(&picture.last.table()).raw(" UTC\">");
     for tick in &picture.ticks {
         let x = across(tick.x);
         html.raw("<line class=\"grid\" x1=\"")
@@ -92,6 +95,17 @@ fn svg(html: &mut Html, picture: &Picture) {
         .raw("\" y1=\"")
         .at(floor);
     html.raw("\" y2=\"").at(floor).raw("\"/>");
+    for mark in picture.marks.iter().filter(|m| m.until - m.x > 0.004) {
+        let y = TOP + (mark.lane as f64 + 0.5) * LANE;
+        html.raw("<line class=\"while ").raw(class(mark.level)).raw("\" x1=\"").at(across(mark.x));
+        html.raw("\" x2=\"")
+            .at(across(mark.until))
+            .raw("\" y1=\"")
+            .at(y)
+            .raw("\" y2=\"")
+            .at(y)
+            .raw("\"/>");
+    }
     for mark in &picture.marks {
         let size = mark.radius() * 2.0;
         let y = TOP + (mark.lane as f64 + 0.5) * LANE;
@@ -119,7 +133,9 @@ fn legend(html: &mut Html, picture: &Picture) {
             html.raw(level_caption(level)).raw("</span>");
         }
     }
-    html.raw("<span>Larger marks stand for more findings.</span>");
+    html.raw(
+        "<span>Larger marks stand for more findings, thick lines for how long they went on.</span>",
+    );
     if picture.outside > 0 {
         html.raw("<span>").text(&text::plural(picture.outside as u64, "alert"));
         html.raw(" outside this stretch of time.</span>");

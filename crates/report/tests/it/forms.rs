@@ -54,9 +54,10 @@ fn json_reads_back() {
     let document = sample::attack();
     let bytes = render("json", &document).unwrap();
     assert_eq!(serde_json::from_slice::<Document>(&bytes).unwrap(), document);
-    let hostile: Document =
-        serde_json::from_slice(&render("json", &sample::hostile()).unwrap()).unwrap();
-    assert!(hostile.unrecognised[0].sample.ends_with("… (10.0 MB more)"));
+    let hostile = render("json", &sample::hostile()).unwrap();
+    let hostile: serde_json::Value = serde_json::from_slice(&hostile).unwrap();
+    let sample = hostile["unrecognised"][0]["sample"].as_str().unwrap();
+    assert!(sample.ends_with("… (10.0 MB more)"));
 }
 
 #[test]

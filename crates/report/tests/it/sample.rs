@@ -302,7 +302,7 @@ fn case(rows: &[Row], told: &Told) -> Case {
 
 const INTRUSION: Told = Told {
     title: "Data theft after an MFA prompt attack: maya.lindqvist@meridian.example on ws-fin-07 and 2 more hosts",
-    summary: "Between 2026-11-18 06:41 UTC and 2026-11-19 02:10 UTC (19 h 28 min), 16 alerts (4,490 findings) concern maya.lindqvist@meridian.example on ws-fin-07 and 2 more hosts, seen by okta_system, m365_audit, github_audit, aws_cloudtrail, windows_sysmon, zeek_dns and 1 more. It begins with “Okta Password Spray From One Address” (Credential Access) and ends with “AWS S3 Bucket Read In Bulk By New Principal” (Exfiltration). The gravest alert, rated critical, is “LSASS Memory Dumped With Comsvcs” at 2026-11-18 09:33 UTC.",
+    summary: "From 18 November 2026, 06:41 to 19 November 2026, 02:10 UTC (19 h 28 min), 16 alerts (4,490 findings) concern maya.lindqvist@meridian.example on ws-fin-07 and 2 more hosts, seen in 7 kinds of source (okta system, m365 audit, github audit and 4 more). It begins with “Okta Password Spray From One Address” (Credential Access) and ends with “AWS S3 Bucket Read In Bulk By New Principal” (Exfiltration). The gravest alert, rated critical, is “LSASS Memory Dumped With Comsvcs” at 18 November 2026, 09:33.",
     severity: Critical,
     risk: 100,
     parts: &[
@@ -320,21 +320,21 @@ const INTRUSION: Told = Told {
     reason: "15 alerts, each within 24 h of another that shares an entity with it. Shared, with the number of alerts: user maya.lindqvist@meridian.example (9), address 203.0.113.77 (6), user akiaiosfodnn7example (4), address 198.51.100.23 (4), address 10.20.7.31 (3) and 3 more. 1 alert below medium joined: by itself it would not be an incident.",
     steps: &[
         "Isolate ws-fin-07, srv-files-02 and srv-dc-01 from the network; leave power on, so that memory can be captured. [RS.MI-01]",
-        "Deactivate and rotate access key AKIAIOSFODNN7EXAMPLE, and list everything that it did since 2026-11-18 06:41 UTC. [RS.MI-01]",
+        "Deactivate and rotate access key AKIAIOSFODNN7EXAMPLE, and list everything that it did since 18 November 2026, 06:41 UTC. [RS.MI-01]",
         "Revoke all sessions and tokens of maya.lindqvist@meridian.example and meridian\\svc-backup, reset the passwords and require a phishing-resistant second factor. [RS.MI-01]",
         "Search for every other host and user that dealt with 203.0.113.77 and 198.51.100.23, then block at the edge. [RS.MI-01]",
         "Block cdn-telemetry.example at the DNS resolver and the proxy. [RS.MI-01]",
         "Capture memory and disk of ws-fin-07 and srv-files-02 before anything is cleaned, and keep the evidence of this report unchanged under its SHA-256. [RS.AN-07]",
-        "Ask maya.lindqvist@meridian.example by telephone which prompts were approved, and remove factors and devices enrolled since 2026-11-18 06:41 UTC. [RS.AN-03]",
+        "Ask maya.lindqvist@meridian.example by telephone which prompts were approved, and remove factors and devices enrolled since 18 November 2026, 06:41 UTC. [RS.AN-03]",
         "Treat every credential used or kept on ws-fin-07 as stolen: reset those accounts; if a domain controller is among them, reset krbtgt twice. [RS.MI-02]",
-        "Establish what left: which data, how much, to whom, since 2026-11-18 06:41 UTC; tell counsel now, for notification periods may be running. [RS.AN-08]",
+        "Establish what left: which data, how much, to whom, since 18 November 2026, 06:41 UTC; tell counsel now, for notification periods may be running. [RS.AN-08]",
         "Turn logging and protection back on where they were switched off or cleared; read silence since then as unknown, not as quiet. [DE.CM-09]",
     ],
 };
 
 const SCANNING: Told = Told {
     title: "Exploitation of a public service: 192.0.2.210",
-    summary: "Between 2026-11-16 22:14 UTC and 2026-11-16 22:58 UTC (43 min), 2 alerts (1,525 findings) concern 192.0.2.210, seen by nginx_access and cloudflare_firewall. It begins with “Web Path Traversal Attempt” (Initial Access) and ends with “Cloudflare WAF SQL Injection Blocked” (Initial Access).",
+    summary: "From 16 November 2026, 22:14 to 22:58 UTC (43 min), 2 alerts (1,525 findings) concern 192.0.2.210, seen in nginx access and cloudflare firewall. It begins with “Web Path Traversal Attempt” (Initial Access) and ends with “Cloudflare WAF SQL Injection Blocked” (Initial Access).",
     severity: Medium,
     risk: 31,
     parts: &[
@@ -351,7 +351,7 @@ const SCANNING: Told = Told {
 };
 
 /// The believable one: an intrusion across seven kinds of source, and a scan beside it.
-pub fn attack() -> Document {
+pub(crate) fn attack() -> Document {
     let figure = |label: &str, value: &str, note: &str, query: &str| Figure {
         label: label.to_owned(),
         value: value.to_owned(),
@@ -478,7 +478,7 @@ fn volume() -> Vec<Bucket> {
 }
 
 /// A folder in which nothing was found.
-pub fn empty() -> Document {
+pub(crate) fn empty() -> Document {
     Document {
         title: "Incident report".to_owned(),
         generated_at: time("20T08:12:41"),
@@ -488,7 +488,7 @@ pub fn empty() -> Document {
 }
 
 /// Texts that try every door.
-pub const HOSTILE: &[&str] = &[
+pub(crate) const HOSTILE: &[&str] = &[
     "<script>alert(1)</script><img src=x onerror=alert(2)>",
     "\u{1b}[2J\u{1b}]0;owned\u{7}\u{9b}31m",
     "invoice\u{202e}gpj.exe\u{2066}\u{200f}",
@@ -504,7 +504,7 @@ pub const HOSTILE: &[&str] = &[
 ];
 
 /// The same shape as [`attack`], every text of which is hostile, one of them ten megabytes long.
-pub fn hostile() -> Document {
+pub(crate) fn hostile() -> Document {
     let mut value = serde_json::to_value(attack()).expect("a document");
     let mut n = 0;
     poison(&mut value, "", &mut n);

@@ -883,9 +883,9 @@ def zeek():
     counter = iter(range(10_000_000))
 
     def uid():
-        n = int(token(15, "uid", next(counter)), 16)
+        n = int(token(26, "uid", next(counter)), 16)
         letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-        return "C" + "".join(letters[n // 62**k % 62] for k in range(10))
+        return "C" + "".join(letters[n // 62**k % 62] for k in range(17))
 
     def connection(t, source, target, port, service, sent, received, duration, proto="tcp", state="SF", history="ShADadFf"):
         u, p = uid(), rng.randrange(49_200, 65_500)

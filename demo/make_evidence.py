@@ -750,6 +750,8 @@ def workstation():
     tasks.add(at("14 08:51:20", 0.5), 106, {"TaskName": "\\BrightwaterSync", "UserContext": who}, task=106, user=sid(VICTIM))
     implant = 9412
     process(at("14 08:53:40"), implant, "C:\\Users\\Public\\Libraries\\bwsync.exe", "C:\\Users\\Public\\Libraries\\bwsync.exe", svchost)
+    for clock in ("14 08:53:40", "15 08:06:40"):  # it starts again with the computer
+        tasks.add(at(clock), 200, {"TaskName": "\\BrightwaterSync", "ActionName": "C:\\Users\\Public\\Libraries\\bwsync.exe", "TaskInstanceId": (GUID, ident("task", clock)), "EnginePID": svchost}, task=200)
     looked_up(at("14 08:53:42"), implant, C2_NAME, C2)
     connected(at("14 08:53:43"), implant, C2, 8443)
     # 09:12 Credentials out of memory.

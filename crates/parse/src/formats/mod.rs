@@ -1,5 +1,6 @@
 //! The table of formats. A format is one file here, one row, one folder of fixtures.
 
+mod auditd;
 mod cef;
 mod delimited;
 mod evtx;
@@ -14,10 +15,13 @@ mod zeek;
 
 use crate::Format;
 
+pub(crate) use auditd::audit_fields;
+
 /// Every format, in the order in which ties are decided. `lines` is last: it takes any text.
 pub static FORMATS: &[&dyn Format] = &[
     &evtx::Evtx,
     &json::Json,
+    &auditd::Auditd,
     &zeek::Zeek,
     &w3c::W3c,
     &cef::Cef,

@@ -4,6 +4,7 @@ mod auditd;
 mod cef;
 mod delimited;
 mod evtx;
+mod journal_export;
 mod json;
 mod keyvalue;
 mod leef;
@@ -20,6 +21,7 @@ pub(crate) use auditd::audit_fields;
 /// Every format, in the order in which ties are decided. `lines` is last: it takes any text.
 pub static FORMATS: &[&dyn Format] = &[
     &evtx::Evtx,
+    &journal_export::JournalExport,
     &json::Json,
     &auditd::Auditd,
     &zeek::Zeek,

@@ -22,9 +22,25 @@ pub(crate) const LEAD: &str = "_lead";
 /// The field that holds the values of a row that no column of the header claims.
 pub(crate) const EXTRA: &str = "_extra";
 
-/// Adds a value under its name.
+/// Adds a value under its name. It is inlined so that the value is written straight into the list:
+/// one that is put together elsewhere and moved costs more than reading it did.
+#[inline(always)]
+#[allow(clippy::inline_always)] // Measured: a quarter to a half of the time of a short cell.
 pub(crate) fn push<'a>(fields: &mut Fields<'a>, name: &'a str, value: impl Into<Value<'a>>) {
     fields.push((Cow::Borrowed(name), value.into()));
+}
+
+/// Adds a text that had to be put together.
+pub(crate) fn push_owned<'a>(fields: &mut Fields<'a>, name: &'a str, text: String) {
+    fields.push((Cow::Borrowed(name), Value::Str(Cow::Owned(text))));
+}
+
+/// Adds a text that may have had to be put together.
+pub(crate) fn push_text<'a>(fields: &mut Fields<'a>, name: &'a str, text: Cow<'a, str>) {
+    match text {
+        Cow::Borrowed(text) => push(fields, name, text),
+        Cow::Owned(text) => push_owned(fields, name, text),
+    }
 }
 
 /// True when the last field says that the record was longer than [`MAX`] fields.
@@ -40,4 +56,41 @@ pub(crate) fn share(head: &Head<'_>, like: impl Fn(&[u8]) -> bool) -> u32 {
         hits += u32::from(like(line));
     }
     if lines == 0 { 0 } else { hits * 100 / lines }
+}
+
+/// The pieces of a text between delimiters, which for one byte is much faster than `str::split`.
+pub(crate) struct Pieces<'a, 'd> {
+    rest: Option<&'a str>,
+    delimiter: &'d str,
+}
+
+impl<'a, 'd> Pieces<'a, 'd> {
+    /// The pieces of `text`; `delimiter` is not empty.
+    pub(crate) fn new(text: &'a str, delimiter: &'d str) -> Self {
+        Self { rest: Some(text), delimiter }
+    }
+
+    /// What has not been read yet.
+    pub(crate) fn rest(&self) -> Option<&'a str> {
+        self.rest
+    }
+}
+
+impl<'a> Iterator for Pieces<'a, '_> {
+    type Item = &'a str;
+
+    #[inline]
+    fn next(&mut self) -> Option<&'a str> {
+        let text = self.rest?;
+        let end = match self.delimiter.as_bytes() {
+            [byte] => memchr::memchr(*byte, text.as_bytes()),
+            bytes => memchr::memmem::find(text.as_bytes(), bytes),
+        };
+        let Some(end) = end else {
+            self.rest = None;
+            return Some(text);
+        };
+        self.rest = text.get(end + self.delimiter.len()..);
+        text.get(..end)
+    }
 }

@@ -122,6 +122,34 @@ impl<'a> Cells<'a> {
         self.rest
     }
 
+    /// The next cell when it has no quotation marks around it; otherwise nothing is moved.
+    #[inline]
+    pub(crate) fn plain(&mut self) -> Option<&'a str> {
+        let text = self.rest?;
+        if text.as_bytes().first() == Some(&b'"') {
+            return None;
+        }
+        Some(self.unquoted(text))
+    }
+
+    #[inline]
+    fn unquoted(&mut self, text: &'a str) -> &'a str {
+        let Some(end) = memchr(self.delimiter, text.as_bytes()) else {
+            self.rest = None;
+            return text;
+        };
+        self.rest = text.get(end + 1..);
+        self.after();
+        text.get(..end).unwrap_or_default()
+    }
+
+    #[inline]
+    fn after(&mut self) {
+        if self.collapse {
+            self.rest = self.rest.map(|rest| rest.trim_start_matches(' '));
+        }
+    }
+
     /// The inside of the quotation at the front of `text`, and where the delimiter behind it is.
     fn quoted(&mut self, text: &'a str) -> Option<(Cow<'a, str>, usize)> {
         if self.spent {
@@ -155,21 +183,12 @@ impl<'a> Cells<'a> {
 impl<'a> Iterator for Cells<'a> {
     type Item = Cow<'a, str>;
 
-    #[inline]
     fn next(&mut self) -> Option<Cow<'a, str>> {
         let text = self.rest?;
         let quoted = if text.starts_with('"') { self.quoted(text) } else { None };
-        let (cell, end) = match quoted {
-            Some(parts) => parts,
-            None => {
-                let end = memchr(self.delimiter, text.as_bytes()).unwrap_or(text.len());
-                (Cow::Borrowed(text.get(..end)?), end)
-            }
-        };
+        let Some((cell, end)) = quoted else { return Some(Cow::Borrowed(self.unquoted(text))) };
         self.rest = text.get(end + 1..);
-        if self.collapse {
-            self.rest = self.rest.map(|rest| rest.trim_start_matches(' '));
-        }
+        self.after();
         Some(cell)
     }
 }

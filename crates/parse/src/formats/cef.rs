@@ -94,7 +94,7 @@ pub(crate) fn fields(text: &str) -> Option<Fields<'_>> {
             None if index + 1 == HEADER.len() => (rest.trim_end(), ""),
             None => return None,
         };
-        fields.push((Cow::Borrowed(name), Value::Str(unescaped(value))));
+        add(&mut fields, name, value);
         rest = behind;
     }
     fields.push((Cow::Borrowed("extension"), Value::Map(extension(rest))));
@@ -139,8 +139,12 @@ pub(crate) fn extension(text: &str) -> Fields<'_> {
             continue;
         }
         match open {
-            Some((name, from)) => fields.push(pair(name, text.get(from..key_at))),
-            None if key_at > 0 => fields.push(pair(fields::LEAD, text.get(..key_at))),
+            Some((name, from)) => {
+                add(&mut fields, name, text.get(from..key_at).unwrap_or_default())
+            }
+            None if key_at > 0 => {
+                add(&mut fields, fields::LEAD, text.get(..key_at).unwrap_or_default())
+            }
             None => {}
         }
         if fields.len() >= fields::MAX {
@@ -150,15 +154,21 @@ pub(crate) fn extension(text: &str) -> Fields<'_> {
         open = Some((key, at));
     }
     match open {
-        Some((name, from)) => fields.push(pair(name, text.get(from..))),
-        None if !text.trim().is_empty() => fields.push(pair(fields::LEAD, Some(text))),
+        Some((name, from)) => add(&mut fields, name, text.get(from..).unwrap_or_default()),
+        None if !text.trim().is_empty() => add(&mut fields, fields::LEAD, text),
         None => {}
     }
     fields
 }
 
-fn pair<'a>(name: &'a str, value: Option<&'a str>) -> (Cow<'a, str>, Value<'a>) {
-    (Cow::Borrowed(name), Value::Str(unescaped(value.unwrap_or_default().trim_end())))
+/// Adds a value without the blanks behind it.
+fn add<'a>(fields: &mut Fields<'a>, name: &'a str, value: &'a str) {
+    let value = value.trim_end();
+    if memchr::memchr(b'\\', value.as_bytes()).is_none() {
+        fields::push(fields, name, value);
+    } else {
+        fields::push_owned(fields, name, unescaped(value));
+    }
 }
 
 fn is_key(word: &str) -> bool {
@@ -170,10 +180,7 @@ fn is_key(word: &str) -> bool {
 }
 
 /// Resolves the escapes of the format: `\|`, `\=`, `\\`, `\n`, `\r`. Others stay as they are.
-fn unescaped(text: &str) -> Cow<'_, str> {
-    if memchr::memchr(b'\\', text.as_bytes()).is_none() {
-        return Cow::Borrowed(text);
-    }
+fn unescaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut chars = text.chars();
     while let Some(c) = chars.next() {
@@ -192,5 +199,5 @@ fn unescaped(text: &str) -> Cow<'_, str> {
         }
         chars.next();
     }
-    Cow::Owned(out)
+    out
 }

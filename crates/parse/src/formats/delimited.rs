@@ -242,8 +242,14 @@ impl Table {
     fn row(&self, mut line: Line<'_>, sink: &mut dyn Sink) {
         let mut cells = Cells::new(line.text, self.delimiter);
         let mut fields: Fields<'_> = Vec::with_capacity(self.names.len() + 1);
-        for (name, cell) in self.names.iter().zip(&mut cells) {
-            fields.push((Cow::Borrowed(name.as_str()), Value::Str(cell)));
+        for name in &self.names {
+            if let Some(cell) = cells.plain() {
+                fields::push(&mut fields, name, cell);
+            } else if let Some(cell) = cells.next() {
+                fields::push_text(&mut fields, name, cell);
+            } else {
+                break;
+            }
         }
         // Files that were joined repeat their names.
         if fields.first().is_some_and(|(name, value)| value.as_str() == Some(name))

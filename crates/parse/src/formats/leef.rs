@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use memchr::{memchr, memmem};
 use model::{FlawKind, Value};
 
-use crate::fields::{self, Fields};
+use crate::fields::{self, Fields, Pieces};
 use crate::formats::{cef, syslog};
 use crate::line::{self, Line};
 use crate::{Cutter, Format, Head, Sink};
@@ -123,11 +123,13 @@ fn split<'a>(text: &'a str, delimiter: &str) -> Fields<'a> {
     let mut fields: Fields<'a> = Vec::with_capacity(32);
     let mut value_at = 0;
     let mut at = 0;
-    for piece in text.split(delimiter) {
+    let mut pieces = Pieces::new(text, delimiter);
+    while let Some(rest) = pieces.rest() {
         if fields.len() >= fields::MAX {
-            fields::push(&mut fields, fields::REST, text.get(at..).unwrap_or_default());
+            fields::push(&mut fields, fields::REST, rest);
             break;
         }
+        let Some(piece) = pieces.next() else { break };
         let end = at + piece.len();
         match piece.split_once('=').map(|(key, value)| (key.trim(), value)) {
             Some((key, value)) if is_key(key) => {

@@ -100,11 +100,16 @@ fn row(header: &Header, mut line: Line<'_>, sink: &mut dyn Sink) {
     }
     let mut count = 0;
     for name in &header.names {
-        let Some(cell) = cells.next() else { break };
-        count += 1;
-        if cell != "-" {
-            fields.push((Cow::Borrowed(name.as_str()), Value::Str(cell)));
+        if let Some(cell) = cells.plain() {
+            if cell != "-" {
+                push(&mut fields, name, cell);
+            }
+        } else if let Some(cell) = cells.next() {
+            fields::push_text(&mut fields, name, cell);
+        } else {
+            break;
         }
+        count += 1;
     }
     if count < header.names.len() {
         line.flaw(FlawKind::Syntax, format!("{count} values for {} fields", header.names.len()));

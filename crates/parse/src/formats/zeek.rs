@@ -10,7 +10,7 @@ use std::sync::Arc;
 use memchr::memmem;
 use model::{FlawKind, Value};
 
-use crate::fields::{self, Fields, push};
+use crate::fields::{self, Fields, Pieces, push};
 use crate::formats::syslog;
 use crate::headed::{Headed, HeadedCutter};
 use crate::line::Line;
@@ -131,12 +131,12 @@ fn row(header: &Header, mut line: Line<'_>, sink: &mut dyn Sink) {
     if !header.path.is_empty() {
         push(&mut fields, "_path", header.path.as_str());
     }
-    let mut cells = line.text.split(header.separator.as_str());
+    let mut cells = Pieces::new(line.text, &header.separator);
     let mut count = 0;
     for (column, cell) in header.columns.iter().zip(&mut cells) {
         count += 1;
         if cell != header.unset {
-            fields.push((Cow::Borrowed(column.name.as_str()), header.value(column, cell)));
+            header.push(&mut fields, column, cell);
         }
     }
     let extra: Vec<Value<'_>> = cells.take(fields::MAX).map(Value::from).collect();
@@ -150,34 +150,59 @@ fn row(header: &Header, mut line: Line<'_>, sink: &mut dyn Sink) {
 }
 
 impl Header {
-    fn value<'a>(&self, column: &Column, cell: &'a str) -> Value<'a> {
+    /// Adds a cell as its column's type says.
+    fn push<'a>(&self, fields: &mut Fields<'a>, column: &'a Column, cell: &'a str) {
+        let name = column.name.as_str();
         if !column.list {
-            return if cell == self.empty { Value::from("") } else { scalar(column.kind, cell) };
+            if cell == self.empty {
+                push(fields, name, "");
+            } else {
+                scalar(fields, name, column.kind, cell);
+            }
+            return;
         }
-        if cell == self.empty {
-            return Value::List(Vec::new());
+        let mut items: Fields<'a> = Vec::new();
+        if cell != self.empty {
+            for item in Pieces::new(cell, &self.set_separator).take(fields::MAX) {
+                if item == self.unset {
+                    push(&mut items, "", Value::Null);
+                } else {
+                    scalar(&mut items, "", column.kind, item);
+                }
+            }
         }
-        let item = |item| if item == self.unset { Value::Null } else { scalar(column.kind, item) };
-        Value::List(cell.split(self.set_separator.as_str()).take(fields::MAX).map(item).collect())
+        push(fields, name, Value::List(items.into_iter().map(|(_, item)| item).collect()));
     }
 }
 
-/// A value as its type says, or as text when it does not fit the type.
-fn scalar(kind: Kind, cell: &str) -> Value<'_> {
-    let typed = match kind {
-        Kind::Text => None,
-        Kind::Bool => match cell {
-            "T" => Some(Value::Bool(true)),
-            "F" => Some(Value::Bool(false)),
-            _ => None,
-        },
-        Kind::Int => match cell.parse() {
-            Ok(number) => Some(Value::Int(number)),
-            Err(_) => cell.parse().ok().map(Value::UInt),
-        },
-        Kind::Float => cell.parse().ok().filter(|x: &f64| x.is_finite()).map(Value::Float),
-    };
-    typed.unwrap_or_else(|| Value::Str(unescaped(cell)))
+/// Adds a value as its type says, or as text when it does not fit the type.
+fn scalar<'a>(fields: &mut Fields<'a>, name: &'a str, kind: Kind, cell: &'a str) {
+    match kind {
+        Kind::Text => {}
+        Kind::Bool => {
+            if matches!(cell, "T" | "F") {
+                return push(fields, name, Value::Bool(cell == "T"));
+            }
+        }
+        Kind::Int => {
+            if let Ok(number) = cell.parse::<i64>() {
+                return push(fields, name, Value::Int(number));
+            }
+            if let Ok(number) = cell.parse::<u64>() {
+                return push(fields, name, Value::UInt(number));
+            }
+        }
+        Kind::Float => {
+            if let Some(number) = cell.parse().ok().filter(|x: &f64| x.is_finite()) {
+                return push(fields, name, Value::Float(number));
+            }
+        }
+    }
+    if memchr::memchr(b'\\', cell.as_bytes()).is_none() {
+        push(fields, name, cell);
+    } else {
+        fields::push_text(fields, name, unescaped(cell));
+    }
 }
 
 /// Resolves `\x09` and `\\`. Escapes that spell no UTF-8 leave the text as it is: nothing is lost.

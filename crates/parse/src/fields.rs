@@ -16,6 +16,9 @@ pub(crate) const MAX: usize = 4096;
 /// The field that holds what was left unread when [`MAX`] was reached.
 pub(crate) const REST: &str = "_rest";
 
+/// What is said of a record that was cut off at [`MAX`].
+pub(crate) const TOO_MANY: &str = "more fields than a record may have; the rest is kept as text";
+
 /// The field that holds text in front of the first key.
 pub(crate) const LEAD: &str = "_lead";
 
@@ -55,7 +58,7 @@ pub(crate) fn share(head: &Head<'_>, like: impl Fn(&[u8]) -> bool) -> u32 {
         lines += 1;
         hits += u32::from(like(line));
     }
-    if lines == 0 { 0 } else { hits * 100 / lines }
+    hits * 100 / lines.max(1)
 }
 
 /// The pieces of a text between delimiters, which for one byte is much faster than `str::split`.

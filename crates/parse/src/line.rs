@@ -4,6 +4,7 @@
 //! line ends (LF, CRLF), invalid UTF-8 read lossily and said, runs of NULs that a crash leaves
 //! behind, over-long lines skipped and said (by the [`Chunker`](crate::Chunker)).
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use model::{Flaw, FlawKind, Record, Value};
@@ -26,6 +27,13 @@ impl<'a> Line<'a> {
     /// Makes it a record. `fields` must be a map.
     pub(crate) fn record(self, fields: Value<'a>) -> Record<'a> {
         Record { offset: self.offset, index: 0, raw: self.raw.into(), fields, flaws: self.flaws }
+    }
+
+    /// Makes it a record of the field `message`: what becomes of a line that its format cannot read.
+    pub(crate) fn unread(mut self, problem: &str) -> Record<'a> {
+        self.flaw(FlawKind::Syntax, problem);
+        let fields = vec![(Cow::Borrowed("message"), Value::from(self.text))];
+        self.record(Value::Map(fields))
     }
 
     /// Adds a flaw to the record that comes of it.
@@ -157,13 +165,12 @@ fn one_line(
         flaws.push(Flaw { offset, kind, message: message.to_owned(), record_lost });
     };
     let lossy;
-    let text = match text.or_else(|| std::str::from_utf8(raw).ok()) {
-        Some(text) => text,
-        None => {
-            flaw(FlawKind::Encoding, "the line is not valid UTF-8; what is not is replaced", false);
-            lossy = String::from_utf8_lossy(raw);
-            &lossy
-        }
+    let text = if let Some(text) = text.or_else(|| std::str::from_utf8(raw).ok()) {
+        text
+    } else {
+        flaw(FlawKind::Encoding, "the line is not valid UTF-8; what is not is replaced", false);
+        lossy = String::from_utf8_lossy(raw);
+        &lossy
     };
     let trimmed = text.trim_matches('\0');
     if trimmed.len() < text.len() {

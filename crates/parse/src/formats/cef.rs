@@ -57,18 +57,17 @@ fn find(line: &[u8]) -> Option<usize> {
 fn read(mut line: Line<'_>, sink: &mut dyn Sink) {
     let at = find(line.text.as_bytes());
     let (prefix, event) = line.text.split_at(at.unwrap_or(0));
-    let fields = match fields(event) {
-        Some(mut fields) => {
-            if let Some(prefix) = syslog::prefix(prefix) {
-                fields.push((Cow::Borrowed("syslog"), prefix));
-            }
-            fields
-        }
-        None => {
-            line.flaw(FlawKind::Syntax, "not a CEF event");
-            syslog::message(line.text)
-        }
+    let Some(mut fields) = fields(event) else {
+        return sink.record(line.unread("not a CEF event"));
     };
+    if let Some(prefix) = syslog::prefix(prefix) {
+        fields::push(&mut fields, "syslog", prefix);
+    }
+    if let Some((_, Value::Map(inner))) = fields.get(INNER)
+        && fields::overflowed(inner)
+    {
+        line.flaw(FlawKind::Limit, fields::TOO_MANY);
+    }
     sink.record(line.record(Value::Map(fields)));
 }
 
@@ -82,6 +81,9 @@ const HEADER: [&str; 7] = [
     "name",
     "severity",
 ];
+
+/// The place of the extension among the fields.
+const INNER: usize = HEADER.len();
 
 /// Reads an event that begins with `CEF:`; nothing when its header is not whole.
 pub(crate) fn fields(text: &str) -> Option<Fields<'_>> {
@@ -140,10 +142,10 @@ pub(crate) fn extension(text: &str) -> Fields<'_> {
         }
         match open {
             Some((name, from)) => {
-                add(&mut fields, name, text.get(from..key_at).unwrap_or_default())
+                add(&mut fields, name, text.get(from..key_at).unwrap_or_default());
             }
             None if key_at > 0 => {
-                add(&mut fields, fields::LEAD, text.get(..key_at).unwrap_or_default())
+                add(&mut fields, fields::LEAD, text.get(..key_at).unwrap_or_default());
             }
             None => {}
         }

@@ -53,7 +53,7 @@ fn read(mut line: Line<'_>, sink: &mut dyn Sink) {
         line.flaw(FlawKind::Syntax, "a quotation mark is opened and never closed");
     }
     if fields::overflowed(&pairs.fields) {
-        line.flaw(FlawKind::Limit, "more pairs than a record may have; the rest is kept as text");
+        line.flaw(FlawKind::Limit, fields::TOO_MANY);
     }
     if pairs.count == 0 {
         line.flaw(FlawKind::Syntax, "no key=value pair in this line");
@@ -165,9 +165,9 @@ impl<'a> Scan<'a> {
         }
         let key = key_len(rest);
         if key > 0 && rest.get(key) == Some(&b'=') {
-            self.pair(key)
+            self.pair(key);
         } else {
-            self.word()
+            self.word();
         }
         true
     }

@@ -48,23 +48,25 @@ fn find(line: &[u8]) -> Option<usize> {
 fn read(mut line: Line<'_>, sink: &mut dyn Sink) {
     let at = find(line.text.as_bytes());
     let (prefix, event) = line.text.split_at(at.unwrap_or(0));
-    let fields = match fields(event) {
-        Some(mut fields) => {
-            if let Some(prefix) = syslog::prefix(prefix) {
-                fields.push((Cow::Borrowed("syslog"), prefix));
-            }
-            fields
-        }
-        None => {
-            line.flaw(FlawKind::Syntax, "not a LEEF event");
-            syslog::message(line.text)
-        }
+    let Some(mut fields) = fields(event) else {
+        return sink.record(line.unread("not a LEEF event"));
     };
+    if let Some(prefix) = syslog::prefix(prefix) {
+        fields::push(&mut fields, "syslog", prefix);
+    }
+    if let Some((_, Value::Map(inner))) = fields.get(INNER)
+        && fields::overflowed(inner)
+    {
+        line.flaw(FlawKind::Limit, fields::TOO_MANY);
+    }
     sink.record(line.record(Value::Map(fields)));
 }
 
 /// Names of what stands between the bars.
 const HEADER: [&str; 5] = ["leef_version", "vendor", "product", "product_version", "event_id"];
+
+/// The place of the attributes among the fields.
+const INNER: usize = HEADER.len();
 
 /// Reads an event that begins with `LEEF:`; nothing when its header is not whole.
 pub(crate) fn fields(text: &str) -> Option<Fields<'_>> {
@@ -133,19 +135,18 @@ fn split<'a>(text: &'a str, delimiter: &str) -> Fields<'a> {
         let end = at + piece.len();
         match piece.split_once('=').map(|(key, value)| (key.trim(), value)) {
             Some((key, value)) if is_key(key) => {
-                fields.push((Cow::Borrowed(key), Value::from(value)));
+                fields::push(&mut fields, key, value);
                 value_at = end - value.len();
             }
             _ if piece.trim().is_empty() => {}
-            _ => match fields.last_mut() {
-                Some((_, value)) => {
-                    *value = Value::from(text.get(value_at..end).unwrap_or_default())
-                }
-                None => {
-                    fields.push((Cow::Borrowed(fields::LEAD), Value::from(piece)));
+            _ => {
+                if let Some((_, value)) = fields.last_mut() {
+                    *value = Value::from(text.get(value_at..end).unwrap_or_default());
+                } else {
+                    fields::push(&mut fields, fields::LEAD, piece);
                     value_at = at;
                 }
-            },
+            }
         }
         at = end + delimiter.len();
     }

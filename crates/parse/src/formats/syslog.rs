@@ -9,13 +9,12 @@ mod body;
 mod frame;
 mod header;
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use model::{FlawKind, Value};
 
 use self::frame::Counted;
-use crate::fields::{self, Fields};
+use crate::fields;
 use crate::line::Line;
 use crate::{Cut, Cutter, Format, Head, Reader, Sink, line};
 
@@ -118,9 +117,4 @@ pub(crate) fn prefix(text: &str) -> Option<Value<'_>> {
         fields::push(&mut header.fields, "message", header.message);
     }
     Some(Value::Map(header.fields))
-}
-
-/// The fields of a line that stands in a file of another format and is none of it.
-pub(crate) fn message(text: &str) -> Fields<'_> {
-    vec![(Cow::Borrowed("message"), Value::from(text))]
 }

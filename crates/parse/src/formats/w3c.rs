@@ -10,7 +10,6 @@ use std::sync::Arc;
 use model::{FlawKind, Value};
 
 use crate::fields::{self, Fields, push};
-use crate::formats::syslog;
 use crate::headed::{Headed, HeadedCutter};
 use crate::line::Line;
 use crate::row::Cells;
@@ -81,9 +80,7 @@ fn row(header: &Header, mut line: Line<'_>, sink: &mut dyn Sink) {
     if header.names.is_empty() {
         // Exchange's line of names in front of the directives is no record.
         if !line.text.starts_with("DateTime,") && !line.text.starts_with("date-time,") {
-            line.flaw(FlawKind::Syntax, "a row without a #Fields line before it");
-            let fields = syslog::message(line.text);
-            sink.record(line.record(Value::Map(fields)));
+            sink.record(line.unread("a row without a #Fields line before it"));
         }
         return;
     }

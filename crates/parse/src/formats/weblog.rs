@@ -5,10 +5,9 @@
 //! left out. Escapes stay as the server wrote them.
 
 use memchr::{memchr, memchr2, memmem};
-use model::{FlawKind, Value};
+use model::Value;
 
 use crate::fields::{self, Fields, push};
-use crate::formats::syslog;
 use crate::line::{self, Line};
 use crate::{Cutter, Format, Head, Sink};
 
@@ -37,15 +36,11 @@ impl Format for Weblog {
     }
 }
 
-fn read(mut line: Line<'_>, sink: &mut dyn Sink) {
-    let fields = match parts(line.text) {
-        Some(parts) => parts.fields(),
-        None => {
-            line.flaw(FlawKind::Syntax, "not a line of an access log");
-            syslog::message(line.text)
-        }
+fn read(line: Line<'_>, sink: &mut dyn Sink) {
+    let Some(parts) = parts(line.text) else {
+        return sink.record(line.unread("not a line of an access log"));
     };
-    sink.record(line.record(Value::Map(fields)));
+    sink.record(line.record(Value::Map(parts.fields())));
 }
 
 /// A line split at its fixed points.

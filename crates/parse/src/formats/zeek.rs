@@ -11,7 +11,6 @@ use memchr::memmem;
 use model::{FlawKind, Value};
 
 use crate::fields::{self, Fields, Pieces, push};
-use crate::formats::syslog;
 use crate::headed::{Headed, HeadedCutter};
 use crate::line::Line;
 use crate::{Cutter, Format, Head, Sink};
@@ -91,7 +90,7 @@ fn directive(header: &mut Header, line: &str) {
     let Some((name, value)) = line.split_once(header.separator.as_str()) else { return };
     match name {
         "#set_separator" if !value.is_empty() => {
-            header.set_separator = unescaped(value).into_owned()
+            header.set_separator = unescaped(value).into_owned();
         }
         "#empty_field" => header.empty = value.to_owned(),
         "#unset_field" => header.unset = value.to_owned(),
@@ -122,10 +121,7 @@ fn directive(header: &mut Header, line: &str) {
 
 fn row(header: &Header, mut line: Line<'_>, sink: &mut dyn Sink) {
     if header.columns.is_empty() {
-        line.flaw(FlawKind::Syntax, "a row without a #fields line before it");
-        let fields = syslog::message(line.text);
-        sink.record(line.record(Value::Map(fields)));
-        return;
+        return sink.record(line.unread("a row without a #fields line before it"));
     }
     let mut fields: Fields<'_> = Vec::with_capacity(header.columns.len() + 1);
     if !header.path.is_empty() {

@@ -413,9 +413,9 @@ fn spaced_name(window: &[u8], open: usize) -> bool {
         && digits > 0
         && closed
         && open <= 48
-        && name.iter().filter(|b| **b == b' ').count() <= 3
+        && name.split(|b| *b == b' ').count() <= 4
         && name.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b' ' | b'.' | b'-' | b'_'))
-        && !name.last().is_some_and(|b| *b == b' ')
+        && name.last() != Some(&b' ')
         && name.first().is_some_and(u8::is_ascii_uppercase)
 }
 

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use model::Value;
 
-use crate::Head;
+use crate::{Head, seek};
 
 /// Named values in the order of the text.
 pub(crate) type Fields<'a> = Vec<(Cow<'a, str>, Value<'a>)>;
@@ -86,8 +86,8 @@ impl<'a> Iterator for Pieces<'a, '_> {
     fn next(&mut self) -> Option<&'a str> {
         let text = self.rest?;
         let end = match self.delimiter.as_bytes() {
-            [byte] => memchr::memchr(*byte, text.as_bytes()),
-            bytes => memchr::memmem::find(text.as_bytes(), bytes),
+            [byte] => seek::find(*byte, text.as_bytes()),
+            bytes => seek::find_text(bytes, text.as_bytes()),
         };
         let Some(end) = end else {
             self.rest = None;

@@ -21,6 +21,7 @@ mod line;
 mod reading;
 mod recognise;
 mod row;
+mod seek;
 mod timestamp;
 
 pub use chunker::{Chunk, Chunker, Limits};

@@ -9,7 +9,7 @@
 
 use std::borrow::Cow;
 
-use memchr::{memchr, memchr2};
+use crate::seek;
 
 /// Where a row must be closed, counted from its first byte.
 const SPAN: usize = 1024 * 1024;
@@ -29,7 +29,7 @@ pub(crate) struct Row {
 pub(crate) fn row(window: &[u8], start: usize, delimiter: u8, last: bool) -> Option<Row> {
     let mut at = start;
     loop {
-        let Some(step) = memchr2(b'"', b'\n', window.get(at..)?) else {
+        let Some(step) = seek::find2(b'"', b'\n', window.get(at..)?) else {
             let end = window.len();
             return last.then_some(Row { end, next: end, broken: false });
         };
@@ -51,7 +51,7 @@ pub(crate) fn row(window: &[u8], start: usize, delimiter: u8, last: bool) -> Opt
 
 /// A broken row: its first line.
 fn first_line(window: &[u8], start: usize, last: bool) -> Option<Row> {
-    match memchr(b'\n', window.get(start..)?) {
+    match seek::find(b'\n', window.get(start..)?) {
         Some(len) => Some(Row { end: start + len, next: start + len + 1, broken: true }),
         None => last.then_some(Row { end: window.len(), next: window.len(), broken: true }),
     }
@@ -71,7 +71,7 @@ enum Close {
 /// more text will come.
 fn close(text: &[u8], mut at: usize, delimiter: u8, ended: bool) -> Close {
     loop {
-        let Some(step) = memchr(b'"', text.get(at..).unwrap_or_default()) else {
+        let Some(step) = seek::find(b'"', text.get(at..).unwrap_or_default()) else {
             return Close::More;
         };
         at += step;
@@ -134,7 +134,7 @@ impl<'a> Cells<'a> {
 
     #[inline]
     fn unquoted(&mut self, text: &'a str) -> &'a str {
-        let Some(end) = memchr(self.delimiter, text.as_bytes()) else {
+        let Some(end) = seek::find(self.delimiter, text.as_bytes()) else {
             self.rest = None;
             return text;
         };
@@ -165,7 +165,7 @@ impl<'a> Cells<'a> {
         }
         // Marks inside that nobody doubled: the first that could end the cell does.
         let mut at = 1;
-        while let Some(step) = memchr(b'"', bytes.get(at..).unwrap_or_default()) {
+        while let Some(step) = seek::find(b'"', bytes.get(at..).unwrap_or_default()) {
             at += step;
             match bytes.get(at + 1) {
                 None => return Some((Cow::Borrowed(text.get(1..at)?), at + 1)),
@@ -195,7 +195,7 @@ impl<'a> Iterator for Cells<'a> {
 
 /// Replaces `""` by `"`.
 fn unescaped(text: &str) -> Cow<'_, str> {
-    if memchr(b'"', text.as_bytes()).is_none() {
+    if seek::find(b'"', text.as_bytes()).is_none() {
         return Cow::Borrowed(text);
     }
     Cow::Owned(text.replace("\"\"", "\""))

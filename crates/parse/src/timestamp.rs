@@ -127,7 +127,7 @@ fn weekday(text: &[u8]) -> bool {
 fn year(text: &[u8], at: usize) -> usize {
     let like = shaped(text, at, b" 0000")
         && matches!(text.get(at + 1..at + 3), Some(b"19" | b"20"))
-        && matches!(text.get(at + 5), None | Some(b' ' | b':'));
+        && matches!(text.get(at + 5..), Some([] | [b' ', ..] | [b':'] | [b':', b' ', ..]));
     if like { at + 5 } else { at }
 }
 
@@ -205,6 +205,8 @@ mod tests {
             ("Mar 11 09:39:39", ": --- last message repeated 5 times ---"),
             ("Mar 11 09:39:39", " INFO x"),
             ("Mar 11 09:39:39", " 20240 x"),
+            ("Mar 11 09:39:39", " 2001:db8::1 x"),
+            ("Mar 11 09:39:39 2026", ": x"),
         ] {
             let text = format!("{stamp}{rest}");
             assert_eq!(leading(text.as_bytes()), Some(stamp.len()), "{text}");

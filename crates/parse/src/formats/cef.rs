@@ -6,13 +6,12 @@
 
 use std::borrow::Cow;
 
-use memchr::{memchr2, memmem, memrchr};
 use model::{FlawKind, Value};
 
 use crate::fields::{self, Fields};
 use crate::formats::syslog;
 use crate::line::{self, Line};
-use crate::{Cutter, Format, Head, Sink};
+use crate::{Cutter, Format, Head, Sink, seek};
 
 /// The format `cef`.
 pub(crate) struct Cef;
@@ -47,7 +46,7 @@ pub(crate) fn sureness(share: u32) -> u8 {
 /// Where `CEF:0|` begins, looked for in the first bytes of a line only.
 fn find(line: &[u8]) -> Option<usize> {
     let front = line.get(..line.len().min(512)).unwrap_or_default();
-    memmem::find_iter(front, b"CEF:").find(|&at| {
+    memchr::memmem::find_iter(front, b"CEF:").find(|&at| {
         let bounded =
             at == 0 || matches!(front.get(at - 1), Some(b' ' | b'"' | b'>' | b'\t' | b':'));
         bounded && line.get(at + 4).is_some_and(u8::is_ascii_digit)
@@ -108,7 +107,7 @@ fn until_bar(text: &str) -> Option<(&str, &str)> {
     let bytes = text.as_bytes();
     let mut at = 0;
     loop {
-        at += memchr2(b'|', b'\\', bytes.get(at..)?)?;
+        at += seek::find2(b'|', b'\\', bytes.get(at..)?)?;
         if bytes.get(at) == Some(&b'|') {
             return Some((text.get(..at)?, text.get(at + 1..)?));
         }
@@ -123,14 +122,14 @@ pub(crate) fn extension(text: &str) -> Fields<'_> {
     let mut fields: Fields<'_> = Vec::with_capacity(24);
     let mut open: Option<(&str, usize)> = None;
     let (mut at, mut floor) = (0, 0);
-    while let Some(step) = memchr2(b'=', b'\\', bytes.get(at..).unwrap_or_default()) {
+    while let Some(step) = seek::find2(b'=', b'\\', bytes.get(at..).unwrap_or_default()) {
         at += step;
         if bytes.get(at) == Some(&b'\\') {
             at += 2;
             continue;
         }
         let before = bytes.get(floor..at).unwrap_or_default();
-        let key_at = floor + memrchr(b' ', before).map_or(0, |space| space + 1);
+        let key_at = floor + seek::rfind(b' ', before).map_or(0, |space| space + 1);
         at += 1;
         floor = at;
         let key = text.get(key_at..at - 1).unwrap_or_default();
@@ -166,7 +165,7 @@ pub(crate) fn extension(text: &str) -> Fields<'_> {
 /// Adds a value without the blanks behind it.
 fn add<'a>(fields: &mut Fields<'a>, name: &'a str, value: &'a str) {
     let value = value.trim_end();
-    if memchr::memchr(b'\\', value.as_bytes()).is_none() {
+    if seek::find(b'\\', value.as_bytes()).is_none() {
         fields::push(fields, name, value);
     } else {
         fields::push_owned(fields, name, unescaped(value));

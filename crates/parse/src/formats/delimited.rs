@@ -117,8 +117,14 @@ fn is_name(cell: &str) -> bool {
         && !cell.contains(['{', '}', '=', '<', '>', '\n', '\\'])
         && !cell.contains("://")
         && !cell.starts_with(['[', '-', '\''])
-        && !cell.bytes().all(|b| b.is_ascii_hexdigit() || matches!(b, b'-' | b'.' | b':'))
+        && !is_number(cell)
         && timestamp::leading(cell.as_bytes()).is_none()
+}
+
+/// True when a cell is a number, an address or an id in hexadecimal.
+fn is_number(cell: &str) -> bool {
+    cell.bytes().any(|b| b.is_ascii_digit())
+        && cell.bytes().all(|b| b.is_ascii_hexdigit() || matches!(b, b'-' | b'.' | b':' | b'_'))
 }
 
 /// True when a name is lower-case letters, digits, `_` and `-`.

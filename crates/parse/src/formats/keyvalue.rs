@@ -8,12 +8,11 @@
 
 use std::borrow::Cow;
 
-use memchr::{memchr, memchr2};
 use model::{FlawKind, Value};
 
 use crate::fields::{self, Fields};
 use crate::line::{self, Line};
-use crate::{Cutter, Format, Head, Sink, timestamp};
+use crate::{Cutter, Format, Head, Sink, seek, timestamp};
 
 /// The format `keyvalue`.
 pub(crate) struct KeyValue;
@@ -136,9 +135,9 @@ struct Scan<'a> {
 impl<'a> Scan<'a> {
     fn new(text: &'a str) -> Self {
         let bytes = text.as_bytes();
-        let separator = match memchr2(b' ', b'\t', bytes) {
+        let separator = match seek::find2(b' ', b'\t', bytes) {
             Some(_) => None,
-            None => memchr2(b',', b';', bytes).and_then(|at| bytes.get(at).copied()),
+            None => seek::find2(b',', b';', bytes).and_then(|at| bytes.get(at).copied()),
         };
         let out = Pairs { fields: Vec::with_capacity(16), ..Pairs::default() };
         Scan { text, at: 0, separator, open: None, lead: 0, spent: false, out }
@@ -210,7 +209,7 @@ impl<'a> Scan<'a> {
         // `C:\dir\"` ends at the mark, `say \"hi\"` does not: a backslash before an ordinary letter
         // shows that backslashes stand for themselves here.
         let mut literal = false;
-        while let Some(step) = memchr2(b'"', b'\\', rest.get(at..)?) {
+        while let Some(step) = seek::find2(b'"', b'\\', rest.get(at..)?) {
             at += step;
             let next = rest.get(at + 1).copied();
             if rest.get(at) == Some(&b'\\') && !(literal && next == Some(b'"')) {
@@ -300,7 +299,7 @@ impl<'a> Scan<'a> {
 fn unescaped(text: &str) -> Cow<'_, str> {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
-    while let Some(at) = memchr(b'\\', rest.as_bytes()) {
+    while let Some(at) = seek::find(b'\\', rest.as_bytes()) {
         let (front, back) = rest.split_at(at);
         out.push_str(front);
         let kept = match back.as_bytes().get(1) {

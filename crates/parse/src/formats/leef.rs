@@ -6,13 +6,12 @@
 
 use std::borrow::Cow;
 
-use memchr::{memchr, memmem};
 use model::{FlawKind, Value};
 
 use crate::fields::{self, Fields, Pieces};
 use crate::formats::{cef, syslog};
 use crate::line::{self, Line};
-use crate::{Cutter, Format, Head, Sink};
+use crate::{Cutter, Format, Head, Sink, seek};
 
 /// The format `leef`.
 pub(crate) struct Leef;
@@ -38,7 +37,7 @@ impl Format for Leef {
 /// Where `LEEF:1` begins, looked for in the first bytes of a line only.
 fn find(line: &[u8]) -> Option<usize> {
     let front = line.get(..line.len().min(512)).unwrap_or_default();
-    memmem::find_iter(front, b"LEEF:").find(|&at| {
+    memchr::memmem::find_iter(front, b"LEEF:").find(|&at| {
         let bounded =
             at == 0 || matches!(front.get(at - 1), Some(b' ' | b'"' | b'>' | b'\t' | b':'));
         bounded && line.get(at + 5).is_some_and(u8::is_ascii_digit)
@@ -108,11 +107,11 @@ fn delimiter(name: &str) -> Option<char> {
 /// Attributes whose delimiter nobody named.
 fn guessed(text: &str) -> Fields<'_> {
     let bytes = text.as_bytes();
-    if memchr(b'\t', bytes).is_some() {
+    if seek::find(b'\t', bytes).is_some() {
         split(text, "\t")
-    } else if memmem::find(bytes, b"#011").is_some() {
+    } else if seek::find_text(b"#011", bytes).is_some() {
         split(text, "#011")
-    } else if memchr(b'|', bytes).is_some() {
+    } else if seek::find(b'|', bytes).is_some() {
         split(text, "|")
     } else {
         cef::extension(text)

@@ -13,9 +13,8 @@ use std::sync::Arc;
 
 use model::{FlawKind, Value};
 
-use self::frame::Counted;
 use crate::fields;
-use crate::line::Line;
+use crate::line::{Frame, Line};
 use crate::{Cut, Cutter, Format, Head, Reader, Sink, line};
 
 /// The format `syslog`.
@@ -66,26 +65,31 @@ impl Cutter for SyslogCutter {
     fn cut(&mut self, window: &[u8], last: bool) -> Cut {
         if !self.counted {
             let take = frame::whole_records(window, last);
-            return Cut { take, reader: Arc::new(SyslogReader { counted: false }) };
+            return Cut { take, reader: Arc::new(Framing::Records) };
         }
-        let (take, counted) = match frame::counted(window, last) {
-            Counted::Frames(take) => (take, true),
-            Counted::Line(take) => (take, false),
-        };
-        Cut { take, reader: Arc::new(SyslogReader { counted }) }
+        let (take, frames) = frame::counted(window, last);
+        Cut { take, reader: Arc::new(Framing::Counted(frames)) }
     }
 }
 
-struct SyslogReader {
-    counted: bool,
+/// How the records of a chunk are told apart.
+enum Framing {
+    /// By the lines that begin one.
+    Records,
+    /// By the counts in front of them, which the cutter had to follow anyway.
+    Counted(Vec<Frame>),
 }
 
-impl Reader for SyslogReader {
+impl Reader for Framing {
     fn read(&self, chunk: &[u8], offset: u64, sink: &mut dyn Sink) {
-        if self.counted {
-            line::each_frame(chunk, offset, frame::Frames::new(chunk), sink, &mut read);
-        } else {
-            line::each_frame(chunk, offset, frame::Records::new(chunk), sink, &mut read);
+        let each = &mut read;
+        match self {
+            Self::Records => {
+                line::each_frame(chunk, offset, frame::Records::new(chunk), sink, each);
+            }
+            Self::Counted(frames) => {
+                line::each_frame(chunk, offset, frames.iter().copied(), sink, each);
+            }
         }
     }
 }

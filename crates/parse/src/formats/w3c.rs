@@ -13,7 +13,7 @@ use crate::fields::{self, Fields, push};
 use crate::headed::{Headed, HeadedCutter};
 use crate::line::Line;
 use crate::row::Cells;
-use crate::{Cutter, Format, Head, Sink};
+use crate::{Cutter, Format, Head, Sink, seek};
 
 /// The format `w3c`.
 pub(crate) struct W3c;
@@ -86,7 +86,7 @@ fn row(header: &Header, mut line: Line<'_>, sink: &mut dyn Sink) {
     }
     let mut cells = if header.comma {
         Cells::new(line.text, b',')
-    } else if memchr::memchr(b'\t', line.text.as_bytes()).is_some() {
+    } else if seek::find(b'\t', line.text.as_bytes()).is_some() {
         Cells::new(line.text, b'\t')
     } else {
         Cells::blank(line.text)

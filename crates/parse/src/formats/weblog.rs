@@ -4,12 +4,11 @@
 //! split as far as it is one; whatever was sent stays whole in `request`. `-` means no value and is
 //! left out. Escapes stay as the server wrote them.
 
-use memchr::{memchr, memchr2, memmem};
 use model::Value;
 
 use crate::fields::{self, Fields, push};
 use crate::line::{self, Line};
-use crate::{Cutter, Format, Head, Sink};
+use crate::{Cutter, Format, Head, Sink, seek};
 
 /// The format `weblog`.
 pub(crate) struct Weblog;
@@ -55,12 +54,12 @@ struct Parts<'a> {
 
 /// Splits a line; nothing when it is none of an access log.
 fn parts(text: &str) -> Option<Parts<'_>> {
-    let open = memmem::find(text.as_bytes(), b" [")?;
+    let open = seek::find_text(b" [", text.as_bytes())?;
     let (front, rest) = (text.get(..open)?, text.get(open + 2..)?);
-    let close = memchr(b']', rest.as_bytes().get(..rest.len().min(64))?)?;
+    let close = seek::find(b']', rest.as_bytes().get(..rest.len().min(64))?)?;
     let time = rest.get(..close)?;
     // `10/Oct/2000:13:55:36 -0700`, or ISO 8601 as some servers are told to write.
-    let clock = memchr(b':', time.as_bytes())?;
+    let clock = seek::find(b':', time.as_bytes())?;
     if clock < 8 || !time.starts_with(|c: char| c.is_ascii_digit()) {
         return None;
     }
@@ -75,7 +74,7 @@ fn request_end(text: &str) -> Option<usize> {
     let bytes = text.as_bytes();
     let mut at = 0;
     loop {
-        at += memchr2(b'"', b'\\', bytes.get(at..)?)?;
+        at += seek::find2(b'"', b'\\', bytes.get(at..)?)?;
         if bytes.get(at) == Some(&b'\\') {
             at += 2;
             continue;
@@ -197,7 +196,7 @@ impl<'a> Iterator for Tokens<'a> {
             self.0 = inner.get(end + 1..).unwrap_or_default();
             return Some(Token { text: inner.get(..end)?, quoted: true });
         }
-        let end = memchr(b' ', rest.as_bytes()).unwrap_or(rest.len());
+        let end = seek::find(b' ', rest.as_bytes()).unwrap_or(rest.len());
         self.0 = rest.get(end..).unwrap_or_default();
         Some(Token { text: rest.get(..end)?, quoted: false })
     }
@@ -207,7 +206,7 @@ impl<'a> Iterator for Tokens<'a> {
 fn quote_end(text: &str) -> usize {
     let bytes = text.as_bytes();
     let mut at = 0;
-    while let Some(step) = memchr2(b'"', b'\\', bytes.get(at..).unwrap_or_default()) {
+    while let Some(step) = seek::find2(b'"', b'\\', bytes.get(at..).unwrap_or_default()) {
         at += step;
         if bytes.get(at) == Some(&b'\\') {
             at += 2;

@@ -7,13 +7,12 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use memchr::memmem;
 use model::{FlawKind, Value};
 
 use crate::fields::{self, Fields, Pieces, push};
 use crate::headed::{Headed, HeadedCutter};
 use crate::line::Line;
-use crate::{Cutter, Format, Head, Sink};
+use crate::{Cutter, Format, Head, Sink, seek};
 
 /// The format `zeek`.
 pub(crate) struct Zeek;
@@ -194,7 +193,7 @@ fn scalar<'a>(fields: &mut Fields<'a>, name: &'a str, kind: Kind, cell: &'a str)
             }
         }
     }
-    if memchr::memchr(b'\\', cell.as_bytes()).is_none() {
+    if seek::find(b'\\', cell.as_bytes()).is_none() {
         push(fields, name, cell);
     } else {
         fields::push_text(fields, name, unescaped(cell));
@@ -203,12 +202,12 @@ fn scalar<'a>(fields: &mut Fields<'a>, name: &'a str, kind: Kind, cell: &'a str)
 
 /// Resolves `\x09` and `\\`. Escapes that spell no UTF-8 leave the text as it is: nothing is lost.
 fn unescaped(text: &str) -> Cow<'_, str> {
-    if memchr::memchr(b'\\', text.as_bytes()).is_none() {
+    if seek::find(b'\\', text.as_bytes()).is_none() {
         return Cow::Borrowed(text);
     }
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
-    while let Some(at) = memmem::find(rest, b"\\") {
+    while let Some(at) = seek::find_text(b"\\", rest) {
         let (front, back) = rest.split_at(at);
         out.extend_from_slice(front);
         let (byte, len) = match back {

@@ -3,7 +3,7 @@
 use model::Value;
 
 use crate::formats::{cef, keyvalue, leef};
-use crate::json_value;
+use crate::{json_value, seek};
 
 /// The name of the inner format, and its fields: always a map.
 pub(super) fn read(message: &str) -> Option<(&'static str, Value<'_>)> {
@@ -32,7 +32,7 @@ fn pairs(text: &str) -> Option<(&'static str, Value<'_>)> {
     for _ in 0..2 {
         if let Some(inner) = front.strip_prefix('[') {
             let inner = inner.get(..inner.len().min(64)).unwrap_or_default();
-            let close = memchr::memchr(b']', inner.as_bytes())?;
+            let close = seek::find(b']', inner.as_bytes())?;
             front = front.get(close + 2..)?.trim_ascii_start();
         }
     }

@@ -1,17 +1,19 @@
 //! Where one syslog record ends and the next begins.
 
-use memchr::{memchr, memrchr};
 use model::FlawKind;
 
 use super::header::priority;
 use crate::line::Frame;
-use crate::timestamp;
+use crate::{seek, timestamp};
 
 /// Lines that a record may have behind its first.
 const MAX_LINES: usize = 256;
 
 /// Bytes that a record may have behind its first line.
 const MAX_BYTES: usize = 64 * 1024;
+
+/// Bytes that a counted message may have; daemons stop at a tenth of it.
+const MAX_COUNT: usize = 1024 * 1024;
 
 /// True when a line goes on with the one before whatever it says.
 pub(super) fn is_blank_led(line: &[u8]) -> bool {
@@ -23,6 +25,8 @@ pub(super) fn is_blank_led(line: &[u8]) -> bool {
 fn begins_record(line: &[u8]) -> bool {
     match line.first() {
         Some(b'<') => priority(line).is_some(),
+        // What a crash leaves behind stands in front of a new line.
+        Some(0) => true,
         Some(b'*' | b'.') => line.get(1..).is_some_and(|t| timestamp::leading(t).is_some()),
         Some(b'{') => line.starts_with(b"{\""),
         Some(b'%') => line.get(1).is_some_and(u8::is_ascii_uppercase),
@@ -51,7 +55,7 @@ impl<'a> Records<'a> {
     /// The line at `at`, without its end, and where the next one begins.
     fn line(&self, at: usize) -> (&'a [u8], usize) {
         let rest = self.chunk.get(at..).unwrap_or_default();
-        match memchr(b'\n', rest) {
+        match seek::find(b'\n', rest) {
             Some(end) => (rest.get(..end).unwrap_or_default(), at + end + 1),
             None => (rest, self.chunk.len()),
         }
@@ -76,16 +80,16 @@ impl Iterator for Records<'_> {
                 // The first byte settles most lines before their end is looked for.
                 let front = self.chunk.get(next..(next + 64).min(self.chunk.len()));
                 let front = front.and_then(|f| f.split(|&b| b == b'\n').next()).unwrap_or_default();
-                if begins_record(front) || front.first().is_none_or(|&b| b == b'\r') {
+                if begins_record(front) {
                     break;
                 }
                 let (line, behind) = self.line(next);
-                if line.trim_ascii().is_empty()
-                    || next + line.len() - start > first.len() + MAX_BYTES
-                {
+                if next + line.len() - start > first.len() + MAX_BYTES {
                     break;
                 }
-                end = next + line.len();
+                if !line.trim_ascii().is_empty() {
+                    end = next + line.len();
+                }
                 next = behind;
             }
         }
@@ -102,7 +106,9 @@ pub(super) fn whole_records(window: &[u8], last: bool) -> usize {
     // From the back: the last line that begins a record for certain.
     let mut end = window.len();
     for _ in 0..=MAX_LINES {
-        let Some(newline) = memrchr(b'\n', window.get(..end).unwrap_or_default()) else { return 0 };
+        let Some(newline) = seek::rfind(b'\n', window.get(..end).unwrap_or_default()) else {
+            return 0;
+        };
         if window.get(newline + 1..).is_some_and(begins_record) {
             return newline + 1;
         }
@@ -123,53 +129,59 @@ pub(super) fn octet_counted(bytes: &[u8]) -> Option<(usize, usize)> {
         return None;
     }
     priority(bytes.get(digits + 1..)?)?;
-    Some((number.iter().fold(0, |n, b| n * 10 + usize::from(b - b'0')), digits + 1))
+    let count = number.iter().fold(0, |n, b| n * 10 + usize::from(b - b'0'));
+    (count <= MAX_COUNT).then_some((count, digits + 1))
 }
 
-/// What stands at the front of a counted stream.
-pub(super) enum Counted {
-    /// Frames whose counts are right, this many bytes of them.
-    Frames(usize),
-    /// A line that is no frame (or whose count is wrong), this many bytes with its end.
-    Line(usize),
-}
-
-/// Walks the frames at the front of `window`. A count is believed when another frame or the end
-/// follows it; otherwise the line it stands in is read by itself, and the next may be a frame again.
-pub(super) fn counted(window: &[u8], last: bool) -> Counted {
+/// The frames at the front of a counted stream, and how much of `window` they take. A count is
+/// believed when it reaches to another frame, the end of a line or the end of all; a line that no
+/// right count covers is a frame of its own, and the next may be counted again.
+pub(super) fn counted(window: &[u8], last: bool) -> (usize, Vec<Frame>) {
+    let mut frames = Vec::new();
     let mut at = 0;
     loop {
-        let next = past_newlines(window, at);
-        let rest = window.get(next..).unwrap_or_default();
+        let start = past_newlines(window, at);
+        let rest = window.get(start..).unwrap_or_default();
         if rest.is_empty() {
-            return Counted::Frames(next);
+            return (start, frames);
         }
-        if let Some((count, skip)) = octet_counted(rest) {
-            let end = next + skip + count;
-            let behind = window.get(end..).unwrap_or_default();
+        // A count and a priority need this many bytes to be seen whole.
+        if !last && rest.len() < 13 {
+            return (at, frames);
+        }
+        let counted = octet_counted(rest);
+        if let Some((count, skip)) = counted {
+            let end = start + skip + count;
             if last && window.len() <= end {
-                return Counted::Frames(window.len());
+                let flaw = (window.len() < end)
+                    .then_some((FlawKind::Truncated, "the stream ends inside this message"));
+                frames.push(Frame { start: start + skip, end: window.len(), flaw });
+                return (window.len(), frames);
             }
+            let behind = window.get(end..).unwrap_or_default();
             let follows = behind.get(past_newlines(behind, 0)..).unwrap_or_default();
-            // A further count and priority need this many bytes to be seen whole.
             if !last && follows.len() < 13 {
-                return Counted::Frames(at);
+                return (at, frames);
             }
-            if follows.is_empty() || octet_counted(follows).is_some() {
+            let closed = behind.first() == Some(&b'\n') || window.get(end - 1) == Some(&b'\n');
+            if closed || follows.is_empty() || octet_counted(follows).is_some() {
+                let message = window.get(start + skip..end).unwrap_or_default();
+                let length = message.trim_ascii_end().len();
+                frames.push(Frame { start: start + skip, end: start + skip + length, flaw: None });
                 at = end;
                 continue;
             }
-        } else if !last && rest.len() < 13 {
-            return Counted::Frames(at);
         }
-        if at > 0 {
-            return Counted::Frames(at);
-        }
-        return match memchr(b'\n', rest) {
-            Some(end) => Counted::Line(next + end + 1),
-            None if last => Counted::Line(window.len()),
-            None => Counted::Frames(0),
+        let end = match seek::find(b'\n', rest) {
+            Some(end) => start + end,
+            None if last => window.len(),
+            None => return (at, frames),
         };
+        // A wrong count is no part of the message either.
+        let flaw =
+            counted.map(|_| (FlawKind::Syntax, "the count in front of the message is wrong"));
+        frames.push(Frame { start: start + counted.map_or(0, |(_, skip)| skip), end, flaw });
+        at = end;
     }
 }
 
@@ -177,35 +189,4 @@ pub(super) fn counted(window: &[u8], last: bool) -> Counted {
 fn past_newlines(bytes: &[u8], at: usize) -> usize {
     let rest = bytes.get(at..).unwrap_or_default();
     at + rest.iter().take_while(|b| matches!(b, b'\n' | b'\r' | 0)).count()
-}
-
-/// The frames of a chunk that [`counted`] measured.
-pub(super) struct Frames<'a> {
-    chunk: &'a [u8],
-    at: usize,
-}
-
-impl<'a> Frames<'a> {
-    pub(super) fn new(chunk: &'a [u8]) -> Self {
-        Self { chunk, at: 0 }
-    }
-}
-
-impl Iterator for Frames<'_> {
-    type Item = Frame;
-
-    fn next(&mut self) -> Option<Frame> {
-        let at = past_newlines(self.chunk, self.at);
-        let rest = self.chunk.get(at..).filter(|rest| !rest.is_empty())?;
-        let (count, skip) = octet_counted(rest).unwrap_or((rest.len(), 0));
-        let start = at + skip;
-        let end = start.saturating_add(count);
-        self.at = end;
-        let flaw = (end > self.chunk.len())
-            .then_some((FlawKind::Truncated, "the stream ends before the count of the message"));
-        let end = end.min(self.chunk.len());
-        let message = self.chunk.get(start..end).unwrap_or_default();
-        let end = start + message.trim_ascii_end().len();
-        Some(Frame { start, end, flaw })
-    }
 }

@@ -2,11 +2,10 @@
 
 use std::borrow::Cow;
 
-use memchr::{memchr, memchr2, memchr3};
 use model::Value;
 
 use crate::fields::{self, Fields, push};
-use crate::timestamp;
+use crate::{seek, timestamp};
 
 /// A header that was read.
 pub(super) struct Header<'a> {
@@ -89,7 +88,7 @@ impl<'a> Header<'a> {
 
     /// The next word without moving.
     fn word(&self) -> &'a str {
-        let end = memchr(b' ', self.message.as_bytes()).unwrap_or(self.message.len());
+        let end = seek::find(b' ', self.message.as_bytes()).unwrap_or(self.message.len());
         self.message.get(..end).unwrap_or_default()
     }
 
@@ -273,6 +272,7 @@ impl<'a> Header<'a> {
     /// Network devices: an optional counter and device time, then `%ASA-6-302013: `.
     fn device(&mut self) -> bool {
         let (message, count) = (self.message, self.fields.len());
+        self.message = message.strip_prefix(": ").unwrap_or(message);
         self.sequence();
         let given = self.fields.iter().any(|(name, _)| name == "timestamp");
         if self.timestamp(if given { "device_timestamp" } else { "timestamp" }) {
@@ -313,9 +313,9 @@ impl<'a> Header<'a> {
         let bytes = text.as_bytes();
         let window = bytes.get(..bytes.len().min(256)).unwrap_or_default();
         // Names of macOS processes hold blanks; those are only believed in front of a `[pid]`.
-        let Some(end) = memchr3(b':', b'[', b' ', window) else { return false };
+        let Some(end) = seek::find3(b':', b'[', b' ', window) else { return false };
         let end = match window.get(end) {
-            Some(b' ') => match memchr2(b'[', b':', window) {
+            Some(b' ') => match seek::find2(b'[', b':', window) {
                 Some(open) if behind_host && spaced_name(window, open) => open,
                 _ => return false,
             },
@@ -328,7 +328,7 @@ impl<'a> Header<'a> {
         if bytes.get(end) == Some(&b'[') {
             let inner = bytes.get(end + 1..).unwrap_or_default();
             let inner = inner.get(..inner.len().min(128)).unwrap_or_default();
-            let Some(close) = memchr(b']', inner) else { return false };
+            let Some(close) = seek::find(b']', inner) else { return false };
             pid = text.get(end + 1..end + 1 + close).unwrap_or_default();
             at = end + close + 2;
         }
@@ -424,7 +424,7 @@ fn structured_data(text: &str) -> Option<(Fields<'_>, &str)> {
     let mut elements: Fields<'_> = Vec::with_capacity(2);
     let mut rest = text;
     while let Some(inner) = rest.strip_prefix('[') {
-        let end = memchr2(b' ', b']', inner.as_bytes())?;
+        let end = seek::find2(b' ', b']', inner.as_bytes())?;
         let (id, mut params) = inner.split_at_checked(end)?;
         let mut element: Fields<'_> = Vec::new();
         loop {
@@ -438,7 +438,7 @@ fn structured_data(text: &str) -> Option<(Fields<'_>, &str)> {
             if name.len() > 128 || element.len() >= fields::MAX {
                 return None;
             }
-            element.push((Cow::Borrowed(name), Value::Str(value)));
+            add(&mut element, name, value);
             params = behind;
         }
         if elements.len() >= 256 {
@@ -449,6 +449,17 @@ fn structured_data(text: &str) -> Option<(Fields<'_>, &str)> {
     matches!(rest.as_bytes().first(), None | Some(b' ')).then_some((elements, rest))
 }
 
+/// Adds a parameter. One that comes again (`ip="…" ip="…"`, which RFC 5424 allows) becomes a list.
+fn add<'a>(element: &mut Fields<'a>, name: &'a str, value: Cow<'a, str>) {
+    // Only so far back: a hostile element could have thousands.
+    let given = element.iter_mut().take(32).find(|(key, _)| key == name);
+    match given {
+        None => fields::push_text(element, name, value),
+        Some((_, Value::List(list))) => list.push(Value::Str(value)),
+        Some((_, first)) => *first = Value::List(vec![std::mem::take(first), Value::Str(value)]),
+    }
+}
+
 /// The value up to its closing quotation mark, and what is behind the mark. `\"`, `\\` and `\]` are
 /// escapes, other backslashes stand for themselves.
 fn quoted(text: &str) -> Option<(Cow<'_, str>, &str)> {
@@ -456,7 +467,7 @@ fn quoted(text: &str) -> Option<(Cow<'_, str>, &str)> {
     let mut owned = String::new();
     let (mut from, mut at) = (0, 0);
     loop {
-        at += memchr2(b'"', b'\\', bytes.get(at..)?)?;
+        at += seek::find2(b'"', b'\\', bytes.get(at..)?)?;
         if bytes.get(at) == Some(&b'"') {
             let last = text.get(from..at)?;
             let rest = text.get(at + 1..)?;

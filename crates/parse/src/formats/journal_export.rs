@@ -175,12 +175,13 @@ fn entry(bytes: &[u8], offset: u64, sink: &mut dyn Sink) {
                 at = behind;
             }
             Item::End(_) => break,
+            Item::Stray(behind) => {
+                flaw(at, FlawKind::Syntax, "a line that is no field is left out");
+                at = behind;
+            }
             Item::Bad | Item::Short => {
-                flaw(
-                    at,
-                    FlawKind::Syntax,
-                    "no field of a journal entry; the rest of it is left out",
-                );
+                let message = "a value whose length is wrong; the rest of the entry is left out";
+                flaw(at, FlawKind::Syntax, message);
                 break;
             }
         }

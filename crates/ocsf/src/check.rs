@@ -224,13 +224,15 @@ impl Checker {
     }
 
     fn caption(&mut self, shape: &Shape, attribute: &Attribute, map: &Map<String, Json>) {
+        let (number, caption) = (map.get(attribute.name), map.get(attribute.sibling));
+        if number.is_none() && caption.is_none() {
+            return;
+        }
         let Some(sibling) = shape.attribute(attribute.sibling).filter(|s| s.is_in(self.profiles))
         else {
             return;
         };
-        let (number, caption) = (map.get(attribute.name), map.get(sibling.name));
         let sound = match (number, caption) {
-            (None, None) => true,
             (Some(Json::Array(numbers)), Some(Json::Array(captions))) => {
                 numbers.len() == captions.len()
                     && numbers.iter().zip(captions).all(|(n, c)| is_caption(attribute, n, c))

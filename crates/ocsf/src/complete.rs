@@ -78,19 +78,20 @@ impl<'c> Completion<'c> {
             return (!map.is_empty()).then_some(map);
         }
         let used = self.used;
-        let given = self.attributes(shape, map);
-        if given.is_empty() {
+        let mut object = self.attributes(shape, map);
+        if object.is_empty() {
             self.used = used;
             return None;
         }
-        let mut object = given.clone();
+        self.just_one(shape, &mut object);
+        let given = object.len();
         derive(shape, &mut object, self.uid, &self.path);
         Self::fill(shape, &mut object);
-        self.just_one(shape, &mut object);
         let lacks = shape.attributes().any(|a| a.profiles.is_empty() && is_lacking(a, &object));
         if lacks || !meets_constraints(shape, &object) {
             self.used = used;
-            self.leave(Json::Object(given));
+            // What was derived and filled in comes after what was given.
+            self.leave(Json::Object(object.into_iter().take(given).collect()));
             return None;
         }
         object.sort_keys();
@@ -155,6 +156,9 @@ impl<'c> Completion<'c> {
             let Some(enumeration @ Enumeration::Numbers(_)) = attribute.enumeration else {
                 continue;
             };
+            if !map.contains_key(attribute.name) && !map.contains_key(attribute.sibling) {
+                continue;
+            }
             let Some(sibling) = shape.attribute(attribute.sibling) else { continue };
             let number = map.remove(attribute.name).filter(|v| !is_nothing(v));
             let caption = map.remove(sibling.name).filter(|v| !is_nothing(v));

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashSet;
+use std::sync::LazyLock;
 
 use model::{EventUid, Value};
 use serde_json::{Map, Number, Value as Json, json};
@@ -9,7 +10,7 @@ use serde_json::{Map, Number, Value as Json, json};
 use crate::complete::{Completion, Lack, UNKNOWN_WORD};
 use crate::event::{Event, Scalar};
 use crate::schema::{Choice, OTHER, Step};
-use crate::{Class, ProfileSet, VERSION, class_by_uid, resolve};
+use crate::{Class, Enumeration, ProfileSet, VERSION, class_by_uid, resolve};
 
 /// Native fields above this many bytes of JSON are not repeated under `unmapped`.
 const UNMAPPED_BYTES: usize = 16 << 10;
@@ -126,13 +127,13 @@ impl Event<'_> {
         values.sort_unstable_by_key(|(column, _)| *column);
         let mut tree = Json::Object(self.head(class));
         for (column, value) in values {
-            place(&mut tree, class, column.get().path, scalar_to_json(value));
+            place(&mut tree, column.get().path, scalar_to_json(value));
         }
         for (path, value) in self.extra() {
-            place(&mut tree, class, path, value_to_json(value));
+            place(&mut tree, path, value_to_json(value));
         }
         for (path, value) in [("metadata.uid", uid), ("metadata.version", VERSION)] {
-            place(&mut tree, class, path, value.into());
+            place(&mut tree, path, value.into());
         }
         match tree {
             Json::Object(map) => map,
@@ -162,11 +163,12 @@ impl Event<'_> {
     }
 
     fn observables_in(&self, event: &Map<String, Json>) -> Vec<Json> {
-        let captions = class_by_uid(0).and_then(|base| resolve(base, "observables[].type_id"));
-        let captions = captions.and_then(|found| found.attribute.enumeration);
+        static CAPTIONS: LazyLock<Option<&'static Enumeration>> = LazyLock::new(|| {
+            resolve(class_by_uid(0)?, "observables[].type_id")?.attribute.enumeration
+        });
         let observables = self.observables().into_iter().filter_map(|observable| {
             let (name, value) = locate(event, &observable.name)?;
-            let caption = captions?.caption(observable.type_id.into())?;
+            let caption = CAPTIONS.as_ref()?.caption(observable.type_id.into())?;
             let written = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
             let type_id = observable.type_id;
             Some((
@@ -191,7 +193,7 @@ impl Event<'_> {
 }
 
 /// Puts a value where its path says, unless something is there.
-fn place(tree: &mut Json, class: &Class, path: &str, value: Json) {
+fn place(tree: &mut Json, path: &str, value: Json) {
     if value.is_null() {
         return;
     }
@@ -208,7 +210,7 @@ fn place(tree: &mut Json, class: &Class, path: &str, value: Json) {
             *at = Json::Array(Vec::new());
         }
         let Json::Array(list) = at else { return };
-        let Some(element) = element(list, class, path, choice) else { return };
+        let Some(element) = element(list, choice) else { return };
         at = element;
     }
     if at.is_null() {
@@ -217,17 +219,12 @@ fn place(tree: &mut Json, class: &Class, path: &str, value: Json) {
 }
 
 /// The chosen element of a list, made when it is not there.
-fn element<'l>(
-    list: &'l mut Vec<Json>,
-    class: &Class,
-    path: &str,
-    choice: Choice<'_>,
-) -> Option<&'l mut Json> {
+fn element<'l>(list: &'l mut Vec<Json>, choice: Choice<'_>) -> Option<&'l mut Json> {
     let place = match choice {
         Choice::At(place) => place,
         Choice::Every => return None,
         Choice::Algorithm(name) => {
-            let number = algorithm(class, path, name)?;
+            let number = algorithm(name)?;
             let is_it = |one: &Json| one.get("algorithm_id").and_then(Json::as_i64) == Some(number);
             let place = list.iter().position(is_it).unwrap_or(list.len());
             if place == list.len() {
@@ -244,12 +241,12 @@ fn element<'l>(
 }
 
 /// The `algorithm_id` of a fingerprint's algorithm.
-fn algorithm(class: &Class, path: &str, name: &str) -> Option<i64> {
-    let base = class_by_uid(0)?;
-    let list = path.split_once('[').map_or(path, |(list, _)| list);
-    let found = resolve(class, &format!("{list}[].algorithm_id"))
-        .or_else(|| resolve(base, "raw_data_hash.algorithm_id"))?;
-    found.attribute.enumeration?.number(name).map(i64::from)
+fn algorithm(name: &str) -> Option<i64> {
+    // One object of the schema has algorithms to choose by.
+    static ALGORITHMS: LazyLock<Option<&'static Enumeration>> = LazyLock::new(|| {
+        resolve(class_by_uid(0)?, "raw_data_hash.algorithm_id")?.attribute.enumeration
+    });
+    ALGORITHMS.as_ref()?.number(name).map(i64::from)
 }
 
 /// Where a column's path leads in a finished event: its name as OCSF writes it, and the value.

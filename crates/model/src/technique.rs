@@ -20,8 +20,11 @@ pub enum Tactic {
     Persistence,
     /// TA0004
     PrivilegeEscalation,
-    /// TA0005
-    DefenseEvasion,
+    /// TA0005, which was called Defense Evasion until version 19 split it.
+    #[serde(alias = "defense-evasion")]
+    Stealth,
+    /// TA0112
+    DefenseImpairment,
     /// TA0006
     CredentialAccess,
     /// TA0007
@@ -40,14 +43,15 @@ pub enum Tactic {
 
 impl Tactic {
     /// Every tactic with its ATT&CK id, its tag name in Sigma, and its caption.
-    pub const TABLE: [(Self, &'static str, &'static str, &'static str); 14] = [
+    pub const TABLE: [(Self, &'static str, &'static str, &'static str); 15] = [
         (Self::Reconnaissance, "TA0043", "reconnaissance", "Reconnaissance"),
         (Self::ResourceDevelopment, "TA0042", "resource-development", "Resource Development"),
         (Self::InitialAccess, "TA0001", "initial-access", "Initial Access"),
         (Self::Execution, "TA0002", "execution", "Execution"),
         (Self::Persistence, "TA0003", "persistence", "Persistence"),
         (Self::PrivilegeEscalation, "TA0004", "privilege-escalation", "Privilege Escalation"),
-        (Self::DefenseEvasion, "TA0005", "defense-evasion", "Defense Evasion"),
+        (Self::Stealth, "TA0005", "stealth", "Stealth"),
+        (Self::DefenseImpairment, "TA0112", "defense-impairment", "Defense Impairment"),
         (Self::CredentialAccess, "TA0006", "credential-access", "Credential Access"),
         (Self::Discovery, "TA0007", "discovery", "Discovery"),
         (Self::LateralMovement, "TA0008", "lateral-movement", "Lateral Movement"),
@@ -57,9 +61,13 @@ impl Tactic {
         (Self::Impact, "TA0040", "impact", "Impact"),
     ];
 
-    /// Reads a Sigma tag (`attack.defense-evasion`, `attack.defense_evasion`) or an id (`TA0005`).
+    /// Reads a Sigma tag (`attack.initial-access`, `attack.initial_access`) or an id (`TA0001`).
+    /// `defense-evasion`, retired by ATT&CK 19, is read as the tactic that kept its id.
     pub fn from_tag(tag: &str) -> Option<Self> {
         let tag = tag.strip_prefix("attack.").unwrap_or(tag).to_lowercase().replace('_', "-");
+        if tag == "defense-evasion" {
+            return Some(Self::Stealth);
+        }
         Self::TABLE
             .iter()
             .find(|(_, id, name, _)| *name == tag || id.eq_ignore_ascii_case(&tag))
@@ -108,7 +116,9 @@ mod tests {
 
     #[test]
     fn tags_of_every_spelling() {
-        assert_eq!(Tactic::from_tag("attack.defense_evasion"), Some(Tactic::DefenseEvasion));
+        assert_eq!(Tactic::from_tag("attack.defense_evasion"), Some(Tactic::Stealth));
+        assert_eq!(Tactic::from_tag("attack.defense-impairment"), Some(Tactic::DefenseImpairment));
+        assert_eq!(Tactic::from_tag("attack.initial_access"), Some(Tactic::InitialAccess));
         assert_eq!(Tactic::from_tag("TA0010"), Some(Tactic::Exfiltration));
         assert_eq!(Tactic::from_tag("attack.t1059"), None);
         let technique = Technique::from_tag("attack.t1059.001").map(|t| t.0.to_string());

@@ -1,7 +1,8 @@
 //! Names of ATT&CK techniques.
 //!
-//! From MITRE ATT&CK (Enterprise) version 17.0. © The MITRE Corporation; this table of ids and names
-//! is reproduced under the ATT&CK Terms of Use, which ask for this line.
+//! From MITRE ATT&CK (Enterprise) version 17.0, with what version 19 added; ids that it retired stay,
+//! for rules still name them. © The MITRE Corporation; this table of ids and names is reproduced
+//! under the ATT&CK Terms of Use, which ask for this line.
 
 /// The name of a technique, with that of its parent when it is a sub-technique
 /// (`OS Credential Dumping: LSASS Memory`); empty when this table does not know it.
@@ -203,6 +204,7 @@ const NAMES: &[(&str, &str)] = &[
     ("T1098.004", "SSH Authorized Keys"),
     ("T1098.005", "Device Registration"),
     ("T1098.006", "Additional Container Cluster Roles"),
+    ("T1098.007", "Additional Local or Domain Groups"),
     ("T1102", "Web Service"),
     ("T1102.001", "Dead Drop Resolver"),
     ("T1102.002", "Bidirectional Communication"),
@@ -353,6 +355,7 @@ const NAMES: &[(&str, &str)] = &[
     ("T1505.006", "vSphere Installation Bundles"),
     ("T1518", "Software Discovery"),
     ("T1518.001", "Security Software Discovery"),
+    ("T1518.002", "Backup Software Discovery"),
     ("T1525", "Implant Internal Image"),
     ("T1526", "Cloud Service Discovery"),
     ("T1528", "Steal Application Access Token"),
@@ -689,6 +692,29 @@ const NAMES: &[(&str, &str)] = &[
     ("T1673", "Virtual Machine Discovery"),
     ("T1674", "Input Injection"),
     ("T1675", "ESXi Administration Command"),
+    ("T1677", "Poisoned Pipeline Execution"),
+    ("T1678", "Delay Execution"),
+    ("T1679", "Selective Exclusion"),
+    ("T1680", "Local Storage Discovery"),
+    ("T1681", "Search Threat Vendor Data"),
+    ("T1684", "Social Engineering"),
+    ("T1684.001", "Impersonation"),
+    ("T1684.002", "Email Spoofing"),
+    ("T1685", "Disable or Modify Tools"),
+    ("T1685.001", "Disable or Modify Windows Event Log"),
+    ("T1685.002", "Disable or Modify Cloud Log"),
+    ("T1685.003", "Modify or Spoof Tool UI"),
+    ("T1685.004", "Disable or Modify Linux Audit System Log"),
+    ("T1685.005", "Clear Windows Event Logs"),
+    ("T1685.006", "Clear Linux or Mac System Logs"),
+    ("T1686", "Disable or Modify System Firewall"),
+    ("T1686.001", "Cloud Firewall"),
+    ("T1686.002", "Network Device Firewall"),
+    ("T1686.003", "Windows Host Firewall"),
+    ("T1687", "Exploitation for Defense Impairment"),
+    ("T1688", "Safe Mode Boot"),
+    ("T1689", "Downgrade Attack"),
+    ("T1690", "Prevent Command History Logging"),
 ];
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use model::{
 
 use crate::alerts::{Draft, rank};
 use crate::policy::{Policy, micros};
-use crate::ties::{Strength, Ties};
+use crate::ties::{self, Key, Strength, Ties};
 use crate::{risk, steps, words};
 
 /// The alerts of one incident, and what is told of them.
@@ -39,22 +39,42 @@ pub(crate) struct Group<'a> {
 /// An entity within an incident.
 pub(crate) struct Connected {
     pub(crate) entity: Entity,
+    /// What it is when its spellings are set aside: `CORP\\alice` and `alice@corp.example` are one.
+    pub(crate) key: Key,
+    /// Alerts that name it, in whatever spelling.
     pub(crate) alerts: u64,
-    pub(crate) strength: Strength,
+    strength: Strength,
+    /// Whether an earlier one of the list is the same by another name.
+    again: bool,
 }
 
 impl Group<'_> {
-    /// Entities of a kind that mean something, the most connected first.
-    pub(crate) fn of(&self, kind: EntityKind) -> impl Iterator<Item = &Entity> {
-        self.entities
-            .iter()
-            .filter(move |c| c.entity.kind == kind && c.strength != Strength::None)
-            .map(|c| &c.entity)
+    /// Entities that mean something, the most connected first, each by one of its names.
+    pub(crate) fn telling(&self) -> impl Iterator<Item = &Connected> {
+        self.entities.iter().filter(|c| !c.again && c.strength != Strength::None)
     }
 
-    pub(crate) fn has_technique(&self, prefixes: &[&str]) -> bool {
-        self.techniques.iter().any(|t| technique_is(t, prefixes))
+    /// The machines.
+    pub(crate) fn hosts(&self) -> Vec<&Entity> {
+        self.telling().map(|c| &c.entity).filter(|e| e.kind == EntityKind::Host).collect()
     }
+
+    /// The accounts; access keys, which no person answers to, are left out.
+    pub(crate) fn people(&self) -> Vec<&Entity> {
+        self.telling().map(|c| &c.entity).filter(|e| is_person(e)).collect()
+    }
+
+    /// What the alerts that `concern` name, in whatever spelling.
+    pub(crate) fn keys_of(&self, concern: impl Fn(&Draft) -> bool) -> BTreeSet<Key> {
+        let drafts = self.members.iter().filter(|draft| concern(draft));
+        drafts.flat_map(|draft| draft.entities().map(|(entity, _)| ties::key(entity))).collect()
+    }
+}
+
+/// A user or e-mail address that is not an access key.
+pub(crate) fn is_person(entity: &Entity) -> bool {
+    matches!(entity.kind, EntityKind::User | EntityKind::Email)
+        && !steps::is_access_key(&entity.value)
 }
 
 /// Whether a technique is one of these or a sub-technique of one.
@@ -196,33 +216,36 @@ fn incident(
 }
 
 fn group<'a>(members: Vec<&'a Draft>, ties: &Ties, policy: &Policy) -> Group<'a> {
-    let mut named: BTreeMap<&Entity, u64> = BTreeMap::new();
+    let mut named: BTreeMap<&Entity, Key> = BTreeMap::new();
+    let mut counts: BTreeMap<Key, u64> = BTreeMap::new();
     let mut techniques: Vec<Technique> = Vec::new();
     let mut sources: Vec<Arc<str>> = Vec::new();
     let mut tactics = BTreeSet::new();
     for draft in &members {
-        draft.entities().for_each(|(entity, _)| *named.entry(entity).or_default() += 1);
+        let mut keys = BTreeSet::new();
+        for (entity, _) in draft.entities() {
+            keys.insert(named.entry(entity).or_insert_with(|| ties::key(entity)).clone());
+        }
+        keys.into_iter().for_each(|key| *counts.entry(key).or_default() += 1);
         tactics.extend(draft.tactics.iter().copied());
         push_new(&mut techniques, draft.techniques.iter());
         push_new(&mut sources, draft.sources.keys());
     }
     let mut entities: Vec<Connected> = named
         .into_iter()
-        .map(|(entity, alerts)| Connected {
+        .map(|(entity, key)| Connected {
             entity: entity.clone(),
-            alerts,
+            alerts: counts.get(&key).copied().unwrap_or_default(),
             strength: ties.strength(entity),
+            key,
+            again: false,
         })
         .collect();
-    entities.sort_by_cached_key(|c| {
-        let weight = match c.strength {
-            Strength::Full => 4,
-            Strength::Half => 2,
-            Strength::None => 1,
-        };
-        let common = c.strength == Strength::None;
-        (common, std::cmp::Reverse(c.alerts * weight), rank(c.entity.kind), c.entity.value.clone())
-    });
+    entities.sort_by_cached_key(Connected::place);
+    let mut seen: BTreeSet<Key> = BTreeSet::new();
+    for one in &mut entities {
+        one.again = !seen.insert(one.key.clone());
+    }
     Group {
         founders: members.iter().filter(|d| d.level >= policy.found_level).count(),
         level: members.iter().map(|d| d.level).max().unwrap_or_default(),
@@ -234,6 +257,28 @@ fn group<'a>(members: Vec<&'a Draft>, ties: &Ties, policy: &Policy) -> Group<'a>
         tactics,
         techniques,
         sources,
+    }
+}
+
+impl Connected {
+    /// The most connected first; of the same by several names, the one that people know it by.
+    fn place(&self) -> impl Ord + use<> {
+        let weight = match self.strength {
+            Strength::Full => 4,
+            Strength::Half => 2,
+            Strength::None => 1,
+        };
+        let value = self.entity.value.as_ref();
+        let plain = match () {
+            () if value.contains('@') => 0,
+            () if value.contains('\\') => 1,
+            () if value.contains(':') => 3,
+            () => 2,
+        };
+        let common = self.strength == Strength::None;
+        let connected = std::cmp::Reverse(self.alerts * weight);
+        let kind = rank(self.entity.kind);
+        (common, connected, kind, self.key.clone(), plain, value.len(), value.to_owned())
     }
 }
 

@@ -10,6 +10,7 @@ use model::{EntityKind, Level, RiskPart, Tactic};
 use crate::alerts::Draft;
 use crate::incidents::Group;
 use crate::ties::display;
+use crate::words;
 
 /// Adds up parts.
 #[derive(Default)]
@@ -58,7 +59,7 @@ pub(crate) fn of_alert(draft: &Draft) -> (u32, Vec<RiskPart>) {
         score.add("Stage", 8, format!("{} comes late in an attack.", tactic.caption()));
     }
     let volume = (2 * magnitude(draft.count)).min(8);
-    score.add("Volume", volume, format!("{} findings.", draft.count));
+    score.add("Volume", volume, format!("{}.", words::plural(draft.count, "finding")));
     let assets = assets(draft.entities().map(|(entity, _)| entity));
     if let Some((name, why)) = assets.first() {
         score.add("Asset", 5, format!("{name} {why}."));
@@ -95,7 +96,7 @@ pub(crate) fn of_incident(group: &Group<'_>) -> (u32, Vec<RiskPart>) {
     score.add(
         "Tactics walked",
         capped(tactics.saturating_sub(1), 4, 20),
-        format!("{tactics} of 14 ATT&CK tactics were seen."),
+        format!("{tactics} of {} ATT&CK tactics were seen.", Tactic::TABLE.len()),
     );
     let techniques = group.techniques.len();
     score.add(
@@ -104,13 +105,17 @@ pub(crate) fn of_incident(group: &Group<'_>) -> (u32, Vec<RiskPart>) {
         format!("{techniques} different techniques were seen."),
     );
 
-    let hosts = group.of(EntityKind::Host).count();
-    let users = group.of(EntityKind::User).count();
+    let hosts = group.hosts().len();
+    let users = group.people().len();
     let spread = hosts.saturating_sub(1) + users.saturating_sub(1);
     score.add(
         "Spread",
         capped(spread, 3, 9),
-        format!("{hosts} hosts and {users} users are named."),
+        format!(
+            "{} and {} are named.",
+            words::plural(hosts as u64, "host"),
+            words::plural(users as u64, "user")
+        ),
     );
     let sources = group.sources.len();
     score.add(
@@ -123,9 +128,16 @@ pub(crate) fn of_incident(group: &Group<'_>) -> (u32, Vec<RiskPart>) {
     score.add(
         "Correlations",
         capped(correlations, 6, 12),
-        format!("{correlations} alerts come from rules over several events."),
+        match correlations {
+            1 => "1 alert comes from a rule over several events.".to_owned(),
+            n => format!("{n} alerts come from rules over several events."),
+        },
     );
-    score.add("Volume", magnitude(group.findings).min(6), format!("{} findings.", group.findings));
+    score.add(
+        "Volume",
+        magnitude(group.findings).min(6),
+        format!("{}.", words::plural(group.findings, "finding")),
+    );
 
     let assets = assets(group.entities.iter().map(|c| &c.entity));
     if let Some((name, why)) = assets.first() {

@@ -1,14 +1,17 @@
 //! What to do next: a table of steps in the terms of NIST SP 800-61r3 and CSF 2.0.
 //!
 //! The table is in order of urgency: contain, keep what would be lost, find how far it goes, clean,
-//! tell, recover, improve. A row applies when all its conditions hold and the incident has what its
-//! text names in braces.
+//! tell, recover, improve. A row applies when all its conditions hold, and names only what stands in
+//! the alerts that those conditions are about: whoever got the prompts is asked about the prompts.
 
-use model::{EntityKind, Level, Tactic};
+use std::collections::BTreeSet;
 
-use crate::incidents::Group;
+use model::{Entity, EntityKind, Level, Tactic};
+
+use crate::alerts::Draft;
+use crate::incidents::{Group, is_person, technique_is};
 use crate::policy::Policy;
-use crate::ties::display;
+use crate::ties::{Key, display};
 use crate::words::{cut, list};
 
 /// One row.
@@ -17,7 +20,7 @@ struct Step {
     csf: &'static str,
     when: &'static [When],
     /// What to do. `{hosts}`, `{users}`, `{addresses}`, `{domains}`, `{keys}`, `{hashes}`,
-    /// `{resources}`, `{first}`, `{rule}` are filled in.
+    /// `{first}`, `{rule}` are filled in.
     text: &'static str,
 }
 
@@ -98,7 +101,7 @@ const STEPS: &[Step] = &[
     },
     Step {
         csf: "RS.MI-01",
-        when: &[When::Tactic(&[InitialAccess, CommandAndControl, Exfiltration])],
+        when: &[When::Tactic(&[CommandAndControl, Exfiltration, Execution])],
         text: "Block {domains} at the DNS resolver and the proxy.",
     },
     Step {
@@ -148,7 +151,7 @@ const STEPS: &[Step] = &[
     },
     Step {
         csf: "DE.CM-09",
-        when: &[Technique(&["T1562", "T1070", "T1685"])],
+        when: &[Technique(&["T1562", "T1070", "T1685", "T1686"])],
         text: "Turn logging and protection back on where they were switched off or cleared; read silence since {first} as unknown, not as quiet.",
     },
     Step {
@@ -208,56 +211,64 @@ pub(crate) fn recommend(group: &Group<'_>, severity: Level, policy: &Policy) -> 
     STEPS
         .iter()
         .filter(|step| step.when.iter().all(|when| holds(when, group, severity)))
-        .filter_map(|step| Some(format!("{} [{}]", fill(step.text, group)?, step.csf)))
+        .filter_map(|step| Some(format!("{} [{}]", fill(step, group)?, step.csf)))
         .take(policy.next_steps)
         .collect()
 }
 
 fn holds(when: &When, group: &Group<'_>, severity: Level) -> bool {
     match when {
-        When::Tactic(any) => any.iter().any(|tactic| group.tactics.contains(tactic)),
-        Technique(any) => group.has_technique(any),
-        Source(any) => group
-            .sources
-            .iter()
-            .any(|source| any.iter().any(|part| source.to_lowercase().contains(part))),
         AtLeast(level) => severity >= *level,
         AtMost(level) => severity <= *level,
+        _ => group.members.iter().any(|draft| concerns(when, draft)),
     }
 }
 
-/// Fills in the braces; `None` when the incident has nothing of what the text names.
-fn fill(text: &str, group: &Group<'_>) -> Option<String> {
+/// Whether an alert is one of those that a condition is about.
+fn concerns(when: &When, draft: &Draft) -> bool {
+    match when {
+        When::Tactic(any) => any.iter().any(|tactic| draft.tactics.contains(tactic)),
+        Technique(any) => draft.techniques.iter().any(|t| technique_is(t, any)),
+        Source(any) => draft
+            .sources
+            .keys()
+            .any(|source| any.iter().any(|part| source.to_lowercase().contains(part))),
+        AtLeast(_) | AtMost(_) => true,
+    }
+}
+
+/// Fills in the braces; `None` when the alerts that the step is about name nothing of the kind.
+fn fill(step: &Step, group: &Group<'_>) -> Option<String> {
+    let keys = group.keys_of(|draft| step.when.iter().all(|when| concerns(when, draft)));
     let mut out = String::new();
-    let mut rest = text;
+    let mut rest = step.text;
     while let Some((before, after)) = rest.split_once('{') {
         let (name, tail) = after.split_once('}')?;
         out.push_str(before);
-        out.push_str(&named(name, group)?);
+        out.push_str(&named(name, group, &keys)?);
         rest = tail;
     }
     out.push_str(rest);
     Some(out)
 }
 
-fn named(name: &str, group: &Group<'_>) -> Option<String> {
-    let of = |kind: EntityKind, keep: fn(&str) -> bool| {
-        let names: Vec<String> =
-            group.of(kind).filter(|entity| keep(&entity.value)).map(display).collect();
-        let most = if kind == EntityKind::Hash { 2 } else { 4 };
-        (!names.is_empty()).then(|| list(&names, most))
+fn named(name: &str, group: &Group<'_>, keys: &BTreeSet<Key>) -> Option<String> {
+    let all = |keep: &dyn Fn(&Entity) -> bool| {
+        let names: Vec<String> = group
+            .telling()
+            .filter(|c| keys.contains(&c.key) && keep(&c.entity))
+            .map(|c| display(&c.entity))
+            .collect();
+        (!names.is_empty()).then(|| list(&names, 4))
     };
+    let of = |kind: EntityKind| all(&|entity: &Entity| entity.kind == kind);
     match name {
-        "hosts" => of(EntityKind::Host, |_| true),
-        "users" => of(EntityKind::User, |value| !is_access_key(value))
-            .or_else(|| of(EntityKind::Email, |_| true)),
-        "keys" => of(EntityKind::User, is_access_key)
-            .or_else(|| of(EntityKind::Resource, is_access_key))
-            .map(|keys| keys.to_uppercase()),
-        "addresses" => of(EntityKind::Address, is_public),
-        "domains" => of(EntityKind::Domain, |_| true),
-        "hashes" => of(EntityKind::Hash, |_| true),
-        "resources" => of(EntityKind::Resource, |_| true),
+        "hosts" => of(EntityKind::Host),
+        "users" => all(&is_person),
+        "keys" => all(&|entity| is_access_key(&entity.value)).map(|keys| keys.to_uppercase()),
+        "addresses" => all(&|e| e.kind == EntityKind::Address && is_public(&e.value)),
+        "domains" => of(EntityKind::Domain),
+        "hashes" => of(EntityKind::Hash),
         "first" => Some(format!("{} UTC", group.first.prose())),
         "rule" => group.members.first().map(|draft| cut(&draft.rule_title, 90)),
         _ => None,
@@ -265,7 +276,7 @@ fn named(name: &str, group: &Group<'_>) -> Option<String> {
 }
 
 /// AWS access key ids: long-lived `AKIA…`, temporary `ASIA…`.
-fn is_access_key(value: &str) -> bool {
+pub(crate) fn is_access_key(value: &str) -> bool {
     let head = value.get(..4).unwrap_or_default();
     value.len() == 20
         && (head.eq_ignore_ascii_case("akia") || head.eq_ignore_ascii_case("asia"))
@@ -296,17 +307,7 @@ mod tests {
 
     #[test]
     fn every_placeholder_is_known() {
-        let known = [
-            "hosts",
-            "users",
-            "keys",
-            "addresses",
-            "domains",
-            "hashes",
-            "resources",
-            "first",
-            "rule",
-        ];
+        let known = ["hosts", "users", "keys", "addresses", "domains", "hashes", "first", "rule"];
         for step in STEPS {
             for part in step.text.split('{').skip(1) {
                 let name = part.split('}').next().unwrap_or_default();

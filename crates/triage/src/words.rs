@@ -1,114 +1,65 @@
 //! Titles, summaries and reasons: what triage decided, in sentences.
 
-use model::{EntityKind, Level, Micros, Tactic, Technique, span_text};
+use model::{Level, Micros, Tactic, Technique, span_text};
 
 use crate::alerts::Draft;
 use crate::incidents::{Group, technique_is};
 use crate::policy::{Policy, micros};
-use crate::ties::{Strength, display};
+use crate::ties::display;
 
-/// What an incident is called for what was done, the gravest first. A row applies when one of its
-/// techniques or tactics was seen in a grave alert.
+/// What an incident is called for what was done, the gravest first.
 const DEEDS: &[Deed] = &[
-    Deed { name: "Ransomware", techniques: &["T1486"], tactic: None, entry: false },
-    Deed { name: "Data destruction", techniques: &["T1485", "T1561"], tactic: None, entry: false },
-    Deed { name: "Recovery sabotage", techniques: &["T1490"], tactic: None, entry: false },
-    Deed {
-        name: "Data theft",
-        techniques: &["T1048", "T1567", "T1537", "T1041"],
-        tactic: Some(Tactic::Exfiltration),
-        entry: false,
-    },
-    Deed { name: "Resource hijacking", techniques: &["T1496"], tactic: None, entry: false },
-    Deed { name: "Disruption", techniques: &[], tactic: Some(Tactic::Impact), entry: false },
-    Deed {
-        name: "Credential theft",
-        techniques: &["T1003", "T1558", "T1555", "T1552", "T1528", "T1539"],
-        tactic: None,
-        entry: false,
-    },
-    Deed {
-        name: "Lateral movement",
-        techniques: &[],
-        tactic: Some(Tactic::LateralMovement),
-        entry: false,
-    },
-    Deed { name: "a web shell", techniques: &["T1505.003"], tactic: None, entry: true },
-    Deed {
-        name: "exploitation of a public service",
-        techniques: &["T1190"],
-        tactic: None,
-        entry: true,
-    },
-    Deed { name: "phishing", techniques: &["T1566"], tactic: None, entry: true },
-    Deed { name: "an MFA prompt attack", techniques: &["T1621"], tactic: None, entry: true },
-    Deed { name: "password guessing", techniques: &["T1110"], tactic: None, entry: true },
-    Deed {
-        name: "Command and control",
-        techniques: &[],
-        tactic: Some(Tactic::CommandAndControl),
-        entry: false,
-    },
-    Deed {
-        name: "Account manipulation",
-        techniques: &["T1098", "T1136", "T1531"],
-        tactic: None,
-        entry: false,
-    },
-    Deed { name: "Defences disabled", techniques: &["T1562", "T1070"], tactic: None, entry: false },
-    Deed { name: "use of a valid account", techniques: &["T1078"], tactic: None, entry: true },
-    Deed {
-        name: "Privilege escalation",
-        techniques: &[],
-        tactic: Some(Tactic::PrivilegeEscalation),
-        entry: false,
-    },
-    Deed { name: "intrusion", techniques: &[], tactic: Some(Tactic::InitialAccess), entry: true },
-    Deed { name: "Persistence", techniques: &[], tactic: Some(Tactic::Persistence), entry: false },
-    Deed {
-        name: "Data collection",
-        techniques: &[],
-        tactic: Some(Tactic::Collection),
-        entry: false,
-    },
-    Deed {
-        name: "Attack on credentials",
-        techniques: &[],
-        tactic: Some(Tactic::CredentialAccess),
-        entry: false,
-    },
-    Deed {
-        name: "Suspicious execution",
-        techniques: &[],
-        tactic: Some(Tactic::Execution),
-        entry: false,
-    },
-    Deed {
-        name: "Defence evasion",
-        techniques: &[],
-        tactic: Some(Tactic::DefenseEvasion),
-        entry: false,
-    },
-    Deed {
-        name: "Internal reconnaissance",
-        techniques: &[],
-        tactic: Some(Tactic::Discovery),
-        entry: false,
-    },
-    Deed {
-        name: "scanning",
-        techniques: &["T1595"],
-        tactic: Some(Tactic::Reconnaissance),
-        entry: true,
-    },
+    did("Ransomware", &["T1486"], None),
+    did("Data destruction", &["T1485", "T1561"], None),
+    did("Recovery sabotage", &["T1490"], None),
+    did("Data theft", &["T1048", "T1567", "T1537", "T1041"], Some(Tactic::Exfiltration)),
+    did("Resource hijacking", &["T1496"], None),
+    did("Disruption", &[], Some(Tactic::Impact)),
+    did("Credential theft", &["T1003", "T1558", "T1555", "T1552", "T1528", "T1539"], None),
+    did("Lateral movement", &[], Some(Tactic::LateralMovement)),
+    way_in("a web shell", &["T1505.003"], None),
+    way_in("exploitation of a public service", &["T1190"], None),
+    way_in("phishing", &["T1566"], None),
+    way_in("an MFA prompt attack", &["T1621"], None),
+    way_in("password guessing", &["T1110"], None),
+    did("Command and control", &[], Some(Tactic::CommandAndControl)),
+    did("Account manipulation", &["T1098", "T1136", "T1531"], None),
+    did("Defences impaired", &["T1562", "T1070"], Some(Tactic::DefenseImpairment)),
+    way_in("use of a valid account", &["T1078"], None),
+    did("Privilege escalation", &[], Some(Tactic::PrivilegeEscalation)),
+    way_in("intrusion", &[], Some(Tactic::InitialAccess)),
+    did("Persistence", &[], Some(Tactic::Persistence)),
+    did("Data collection", &[], Some(Tactic::Collection)),
+    did("Attack on credentials", &[], Some(Tactic::CredentialAccess)),
+    did("Suspicious execution", &[], Some(Tactic::Execution)),
+    did("Hidden activity", &[], Some(Tactic::Stealth)),
+    did("Internal reconnaissance", &[], Some(Tactic::Discovery)),
+    way_in("scanning", &["T1595"], Some(Tactic::Reconnaissance)),
 ];
 
+/// A row: it applies when one of its techniques, or its tactic, was seen.
 struct Deed {
     name: &'static str,
     techniques: &'static [&'static str],
     tactic: Option<Tactic>,
     /// Whether it is a way in: it then comes after "after".
     entry: bool,
+}
+
+const fn did(
+    name: &'static str,
+    techniques: &'static [&'static str],
+    tactic: Option<Tactic>,
+) -> Deed {
+    Deed { name, techniques, tactic, entry: false }
+}
+
+const fn way_in(
+    name: &'static str,
+    techniques: &'static [&'static str],
+    tactic: Option<Tactic>,
+) -> Deed {
+    Deed { name, techniques, tactic, entry: true }
 }
 
 impl Deed {
@@ -130,8 +81,8 @@ pub(crate) fn title(group: &Group<'_>) -> String {
     }
     // What was done is told by the grave alerts alone; how they got in, by any.
     let grave = |d: &&&Draft| d.level >= Level::High || group.level < Level::High;
-    let did = |deed: &Deed| group.members.iter().filter(grave).any(|d| deed.done(d));
-    let main = DEEDS.iter().find(|deed| !deed.entry && did(deed));
+    let done = |deed: &Deed| group.members.iter().filter(grave).any(|d| deed.done(d));
+    let main = DEEDS.iter().find(|deed| !deed.entry && done(deed));
     let entry = DEEDS
         .iter()
         .filter(|deed| deed.entry)
@@ -142,7 +93,7 @@ pub(crate) fn title(group: &Group<'_>) -> String {
             let second = DEEDS
                 .iter()
                 .filter(|deed| !deed.entry && deed.name != main.name)
-                .find(|deed| did(deed));
+                .find(|deed| done(deed));
             match second {
                 Some(second) => format!("{} and {}", main.name, lower_first(second.name)),
                 None => main.name.to_owned(),
@@ -166,8 +117,8 @@ fn with_place(what: String, place: &str, joint: &str) -> String {
 
 /// Who and where: the most connected user and host, and how many more.
 fn place(group: &Group<'_>) -> String {
-    let user = group.of(EntityKind::User).chain(group.of(EntityKind::Email)).next().map(display);
-    let hosts: Vec<String> = group.of(EntityKind::Host).map(display).collect();
+    let user = group.people().into_iter().next().map(display);
+    let hosts: Vec<String> = group.hosts().into_iter().map(display).collect();
     let host = hosts.first().map(|first| match hosts.len() {
         1 => first.clone(),
         2 => format!("{first} and 1 more host"),
@@ -176,7 +127,7 @@ fn place(group: &Group<'_>) -> String {
     match (user, host) {
         (Some(user), Some(host)) => format!("{user} on {host}"),
         (Some(one), None) | (None, Some(one)) => one,
-        (None, None) => group.entities.first().map(|c| display(&c.entity)).unwrap_or_default(),
+        (None, None) => group.telling().next().map(|c| display(&c.entity)).unwrap_or_default(),
     }
 }
 
@@ -224,7 +175,7 @@ pub(crate) fn summary(group: &Group<'_>) -> String {
     } else if let Some(first) = first {
         let text = cut(first_sentence(&first.description), 240);
         if !text.is_empty() {
-            out.push_str(&format!(" The rule looks for this: {text}"));
+            out.push_str(&format!(" Its rule says: {text}"));
             if !text.ends_with(['.', '!', '?', '…']) {
                 out.push('.');
             }
@@ -233,9 +184,10 @@ pub(crate) fn summary(group: &Group<'_>) -> String {
     if group.tactics.len() > 1 {
         let walked: Vec<String> = group.tactics.iter().map(|t| t.caption().to_owned()).collect();
         out.push_str(&format!(
-            " In ATT&CK's terms it covers {} of 14 tactics: {}.",
+            " In ATT&CK's terms it covers {} of {} tactics: {}.",
             group.tactics.len(),
-            list(&walked, 14),
+            Tactic::TABLE.len(),
+            list(&walked, Tactic::TABLE.len()),
         ));
     }
     out
@@ -256,9 +208,8 @@ pub(crate) fn incident_reason(group: &Group<'_>, severity: Level, policy: &Polic
         ));
     } else {
         let shared: Vec<String> = group
-            .entities
-            .iter()
-            .filter(|c| c.alerts > 1 && c.strength != Strength::None)
+            .telling()
+            .filter(|c| c.alerts > 1)
             .map(|c| format!("{} {} ({})", c.entity.kind.name(), display(&c.entity), c.alerts))
             .collect();
         let founders = plural(group.founders as u64, "alert");
@@ -336,7 +287,7 @@ pub(crate) fn list(items: &[String], most: usize) -> String {
     }
 }
 
-fn plural(n: u64, noun: &str) -> String {
+pub(crate) fn plural(n: u64, noun: &str) -> String {
     if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
 }
 

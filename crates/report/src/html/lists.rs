@@ -71,7 +71,7 @@ fn attack(html: &mut Html, document: &Document) {
     if document.attack.is_empty() {
         return;
     }
-    html.raw("<section id=\"attack\"><h2>ATT&amp;CK</h2><ul class=\"matrix\" aria-label=\"The 14 tactics; those seen are marked\">");
+    html.raw("<section id=\"attack\"><h2>ATT&amp;CK</h2><ul class=\"matrix\" aria-label=\"The tactics of ATT&amp;CK; those seen are marked\">");
     for (tactic, _, _, caption) in Tactic::TABLE {
         let rows = || document.attack.iter().filter(|row| row.tactic == Some(tactic));
         match rows().map(|row| row.level).max() {

@@ -2,7 +2,7 @@
 
 use model::Value;
 
-use crate::formats::{cef, keyvalue, leef};
+use crate::formats::{audit_fields, cef, keyvalue, leef};
 use crate::{json_value, seek};
 
 /// The name of the inner format, and its fields: always a map.
@@ -13,8 +13,18 @@ pub(super) fn read(message: &str) -> Option<(&'static str, Value<'_>)> {
         b'@' => json(text.strip_prefix("@cee:")?.trim_ascii_start()),
         b'C' if text.starts_with("CEF:") => Some(("cef", Value::Map(cef::fields(text)?))),
         b'L' if text.starts_with("LEEF:") => Some(("leef", Value::Map(leef::fields(text)?))),
+        // `type=SYSCALL msg=audit(…): …`, or a kernel's `[1.2] audit: type=1400 audit(…): …`.
+        b't' | b'n' | b'a' | b'm' | b'[' => audit(text).or_else(|| pairs(text)),
         _ => pairs(text),
     }
+}
+
+fn audit(text: &str) -> Option<(&'static str, Value<'_>)> {
+    let front = text.as_bytes().get(..text.len().min(160))?;
+    seek::find_text(b"audit(", front)?;
+    let start = seek::find_text(b"type=", front).unwrap_or(0);
+    let start = if text.starts_with("node=") { 0 } else { start };
+    Some(("auditd", audit_fields(text.get(start..)?)?))
 }
 
 fn json(text: &str) -> Option<(&'static str, Value<'_>)> {

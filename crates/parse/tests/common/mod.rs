@@ -57,6 +57,37 @@ pub fn corpora() -> Option<PathBuf> {
     None
 }
 
+/// A line that is neither in a record nor named by a flaw. Directives and a table's names are none.
+pub fn hidden(reading: &parse::Reading, bytes: &[u8]) -> Option<String> {
+    let directives = matches!(reading.format, "zeek" | "w3c" | "delimited");
+    // Both come in the order of the bytes, so one walk beside the lines is enough.
+    let ranges = reading.records.iter().map(|r| (r.offset, r.offset + r.raw.len() as u64));
+    let mut named: Vec<(u64, u64)> =
+        ranges.chain(reading.flaws.iter().map(|f| (f.offset, f.offset + 1))).collect();
+    named.sort_unstable();
+    let mut covered = 0;
+    let mut next = named.into_iter().peekable();
+    let mut names = (reading.format == "delimited").then_some(());
+    let mut at = 0u64;
+    for line in bytes.split_inclusive(|b| *b == b'\n') {
+        let (start, end) = (at, at + line.len() as u64);
+        at = end;
+        while let Some((_, to)) = next.next_if(|(from, _)| *from < end) {
+            covered = covered.max(to);
+        }
+        let blank = line.iter().all(|b| b.is_ascii_whitespace() || *b == 0);
+        if covered > start || blank || (directives && line.starts_with(b"#")) {
+            continue;
+        }
+        let text: Vec<u8> = line.iter().copied().filter(|b| !b"\0\r\n".contains(b)).collect();
+        let repeated = bytes.starts_with(&text);
+        if names.take().is_none() && !repeated {
+            return Some(String::from_utf8_lossy(line).into_owned());
+        }
+    }
+    None
+}
+
 /// A small generator of numbers that are the same on every run.
 pub struct Seeded(pub u64);
 

@@ -14,6 +14,32 @@ pub(crate) fn leading(text: &[u8]) -> Option<usize> {
     }
 }
 
+/// The timestamp near the front of a line of no known shape: its first, second or third word, with
+/// or without a bracket around it.
+pub(crate) fn of_line(line: &str) -> Option<&str> {
+    let mut rest = line;
+    for _ in 0..3 {
+        let text = rest.strip_prefix('[').unwrap_or(rest);
+        if let Some(end) = leading(text.as_bytes()).or_else(|| clf(text.as_bytes())) {
+            return text.get(..end);
+        }
+        rest = rest.split_once(' ').filter(|(word, _)| word.len() <= 32)?.1;
+    }
+    None
+}
+
+/// `29/Dec/2026:00:09:47 +1000`.
+fn clf(text: &[u8]) -> Option<usize> {
+    let day = digits(text, 0);
+    let dated = (1..=2).contains(&day)
+        && text.get(day) == Some(&b'/')
+        && month(text, day + 1)
+        && shaped(text, day + 4, b"/0000");
+    let joined = matches!(text.get(day + 9), Some(b':' | b' '));
+    (dated && joined && shaped(text, day + 10, b"00:00:00"))
+        .then(|| offset(text, fraction(text, day + 18)))
+}
+
 /// The length of seconds since 1970 (`1700000000`, `1700000000.123`) in front of a space.
 pub(crate) fn leading_epoch(text: &[u8]) -> Option<usize> {
     let whole = digits(text, 0);
@@ -127,7 +153,7 @@ fn weekday(text: &[u8]) -> bool {
 fn year(text: &[u8], at: usize) -> usize {
     let like = shaped(text, at, b" 0000")
         && matches!(text.get(at + 1..at + 3), Some(b"19" | b"20"))
-        && matches!(text.get(at + 5..), Some([] | [b' ', ..] | [b':'] | [b':', b' ', ..]));
+        && matches!(text.get(at + 5..), Some([] | [b' ' | b']', ..] | [b':'] | [b':', b' ', ..]));
     if like { at + 5 } else { at }
 }
 
@@ -210,6 +236,24 @@ mod tests {
         ] {
             let text = format!("{stamp}{rest}");
             assert_eq!(leading(text.as_bytes()), Some(stamp.len()), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_first_words_of_a_line_may_be_one() {
+        for (line, stamp) in [
+            ("2026-03-01 10:00:00 status installed x", "2026-03-01 10:00:00"),
+            ("[Mon Feb 09 16:47:55.974089 2026] [:error] x", "Mon Feb 09 16:47:55.974089 2026"),
+            ("[03/Oct/2026:09:00:01 +0000] admin", "03/Oct/2026:09:00:01 +0000"),
+            ("[2026-04-18 13:07:02 -0400] info x", "2026-04-18 13:07:02 -0400"),
+            ("https 2026-01-11T16:55:20.356586Z app/x", "2026-01-11T16:55:20.356586Z"),
+            ("worker 7: 2026-01-11T16:55:20Z x", "2026-01-11T16:55:20Z"),
+        ] {
+            assert_eq!(of_line(line), Some(stamp));
+        }
+        for line in ["", "no time", "a b c 2026-01-11T16:55:20Z", "[[2026-03-01 10:00:00", "é é é"]
+        {
+            assert_eq!(of_line(line), None, "{line}");
         }
     }
 

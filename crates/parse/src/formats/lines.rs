@@ -1,11 +1,11 @@
-//! Text of no known shape: one record a line, the line as `message`.
-
-use std::borrow::Cow;
+//! Text of no known shape: one record a line, the line as `message`, and the `timestamp` that it
+//! begins with, if it does.
 
 use model::Value;
 
+use crate::fields;
 use crate::line::{self, Line};
-use crate::{Cutter, Format, Head, Sink};
+use crate::{Cutter, Format, Head, Sink, timestamp};
 
 /// The format `lines`.
 pub(crate) struct Lines;
@@ -29,6 +29,10 @@ impl Format for Lines {
 }
 
 fn read(line: Line<'_>, sink: &mut dyn Sink) {
-    let fields = Value::Map(vec![(Cow::Borrowed("message"), Value::from(line.text))]);
-    sink.record(line.record(fields));
+    let mut fields = Vec::with_capacity(2);
+    if let Some(stamp) = timestamp::of_line(line.text) {
+        fields::push(&mut fields, "timestamp", stamp);
+    }
+    fields::push(&mut fields, "message", line.text);
+    sink.record(line.record(Value::Map(fields)));
 }

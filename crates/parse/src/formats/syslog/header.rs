@@ -44,8 +44,10 @@ pub(super) fn telling(line: &[u8]) -> bool {
         return true;
     }
     let front = line.get(..line.len().min(512)).unwrap_or_default();
-    let Some(end) = timestamp::leading(front) else { return false };
     let text = String::from_utf8_lossy(front);
+    let Some(end) = timestamp::leading(front) else {
+        return front.starts_with(b"%") && !read(&text).fields.is_empty();
+    };
     let bsd = !front.first().is_some_and(u8::is_ascii_digit);
     let header = read(&text);
     let has = |name: &str| header.fields.iter().any(|(key, _)| key == name);
@@ -199,7 +201,9 @@ impl<'a> Header<'a> {
                 self.message = behind;
                 self.timestamp("timestamp");
                 self.device();
-            } else if !self.fields.is_empty() && !body_follows(self.message) && !self.device() {
+            } else if self.fields.is_empty() {
+                self.device();
+            } else if !body_follows(self.message) && !self.device() {
                 self.tag(false);
             }
             return;

@@ -51,6 +51,7 @@ pub(crate) fn all(sources: Vec<SourceText>) -> (Normalizer, Vec<Diagnostic>) {
     for source in sources {
         let mut reporter = Reporter::new(&source.path, &source.text);
         let made = one(&source, &mut reporter);
+        reporter.found.sort_by_key(|d| (d.line, d.column));
         found.append(&mut reporter.found);
         if let Some(made) = made {
             compiled.retain(|(definition, _)| definition.name != made.0.name);
@@ -98,7 +99,7 @@ fn one<'t>(
     unknown_keys(entries, known, "a definition", reporter);
     let name = required_text(&root, "name", reporter)?;
     if !name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_') {
-        let at = root.get("name").map_or(root.span, |n| n.span);
+        let at = root.get("name").map_or(root.span, Node::inner);
         reporter.add(
             "S006",
             at,
@@ -107,7 +108,7 @@ fn one<'t>(
             "lower case letters, digits and _",
         );
     } else if name != source.name {
-        let at = root.get("name").map_or(root.span, |n| n.span);
+        let at = root.get("name").map_or(root.span, Node::inner);
         let help = format!("the folder is called `{}`; name both alike", source.name);
         reporter.add("S016", at, "the name is not the folder's", "here", help);
     }
@@ -206,13 +207,10 @@ fn required_text<'n>(root: &'n Node, key: &str, reporter: &mut Reporter<'_>) -> 
             reporter.add("S003", root.span, title, "in this file", format!("add `{key}: …`"));
             None
         }
-        Some(node) => match node.as_text().filter(|t| !t.is_empty()) {
-            Some(text) => Some(text),
-            None => {
-                let title = format!("`{key}` must be a text");
-                reporter.add("S006", node.span, title, format!("this is {}", node.what()), "");
-                None
-            }
+        Some(node) => if let Some(text) = node.as_text().filter(|t| !t.is_empty()) { Some(text) } else {
+            let title = format!("`{key}` must be a text");
+            reporter.add("S006", node.span, title, format!("this is {}", node.what()), "");
+            None
         },
     }
 }
@@ -262,7 +260,7 @@ fn aliases(node: Option<&Node>, reporter: &mut Reporter<'_>) -> HashMap<Box<str>
     let mut aliases = HashMap::new();
     for (key, value) in named(node, reporter) {
         let text = value.as_text().unwrap_or_default();
-        match crate::syntax::whole(text, value.span) {
+        match crate::syntax::whole(text, value.inner()) {
             Ok(ast) => {
                 aliases.insert(key, ast);
             }
@@ -364,12 +362,13 @@ impl Compiler<'_, '_> {
 
     fn time(&mut self, node: &Node) -> Option<TimeRule> {
         if let Some(text) = node.as_text() {
-            let from = self.names.whole(text, node.span, self.reporter)?;
+            let from = self.names.whole(text, node.inner(), self.reporter)?;
             return Some(TimeRule { from, format: Format::Auto, zone: TimeZone::UTC });
         }
         let entries = node.as_map().unwrap_or_default();
         unknown_keys(entries, || ["from", "format", "zone"].into_iter(), "a time", self.reporter);
-        let Some((from, at)) = node.get("from").and_then(|n| Some((n.as_text()?, n.span))) else {
+        let Some((from, at)) = node.get("from").and_then(|n| Some((n.as_text()?, n.inner())))
+        else {
             let help =
                 "time:\n  - published\n  - {from: date, format: \"%d.%m.%Y\", zone: Europe/Berlin}";
             self.reporter.add("S003", node.span, "a time needs `from`", "here", help);
@@ -378,27 +377,21 @@ impl Compiler<'_, '_> {
         let from = self.names.whole(from, at, self.reporter)?;
         let format = match node.get("format") {
             None => Format::Auto,
-            Some(format) => match format.as_text().and_then(Format::named) {
-                Some(format) => format,
-                None => {
-                    let help = format!(
-                        "one of {}, or a pattern like %d/%b/%Y %H:%M:%S",
-                        clock::NAMES.join(", ")
-                    );
-                    self.reporter.add("S015", format.span, "not a time format", "this", help);
-                    return None;
-                }
+            Some(format) => if let Some(format) = format.as_text().and_then(Format::named) { format } else {
+                let help = format!(
+                    "one of {}, or a pattern like %d/%b/%Y %H:%M:%S",
+                    clock::NAMES.join(", ")
+                );
+                self.reporter.add("S015", format.span, "not a time format", "this", help);
+                return None;
             },
         };
         let zone = match node.get("zone") {
             None => TimeZone::UTC,
-            Some(zone) => match zone.as_text().and_then(read_zone) {
-                Some(zone) => zone,
-                None => {
-                    let help = "write UTC, an offset like +02:00, or a name like Europe/Berlin";
-                    self.reporter.add("S015", zone.span, "not a time zone", "this", help);
-                    return None;
-                }
+            Some(zone) => if let Some(zone) = zone.as_text().and_then(read_zone) { zone } else {
+                let help = "write UTC, an offset like +02:00, or a name like Europe/Berlin";
+                self.reporter.add("S015", zone.span, "not a time zone", "this", help);
+                return None;
             },
         };
         Some(TimeRule { from, format, zone })
@@ -499,7 +492,8 @@ impl Compiler<'_, '_> {
     }
 
     fn class(&mut self, node: &Node) -> Option<&'static Class> {
-        let Some((name, at)) = node.get("class").and_then(|n| Some((n.as_text()?, n.span))) else {
+        let Some((name, at)) = node.get("class").and_then(|n| Some((n.as_text()?, n.inner())))
+        else {
             let help = "name an OCSF class, like `class: authentication`";
             self.reporter.add("S003", node.span, "a class needs `class`", "here", help);
             return None;
@@ -528,23 +522,20 @@ impl Compiler<'_, '_> {
         }
         for item in node.get("include").map(Node::items).unwrap_or_default() {
             let name = item.as_text().unwrap_or_default();
-            match self.sets.get(name).cloned() {
-                Some(set) => self.fields(&set, class, &mut fields),
-                None => {
-                    let near: Vec<_> = nearest(name, self.sets.keys().map(|k| &**k))
-                        .into_iter()
-                        .map(str::to_owned)
-                        .collect();
-                    let near: Vec<&str> = near.iter().map(String::as_str).collect();
-                    let title = format!("there is no set `{name}`");
-                    self.reporter.add(
-                        "S016",
-                        item.span,
-                        title,
-                        "not under `sets`",
-                        did_you_mean(&near),
-                    );
-                }
+            if let Some(set) = self.sets.get(name).cloned() { self.fields(&set, class, &mut fields) } else {
+                let near: Vec<_> = nearest(name, self.sets.keys().map(|k| &**k))
+                    .into_iter()
+                    .map(str::to_owned)
+                    .collect();
+                let near: Vec<&str> = near.iter().map(String::as_str).collect();
+                let title = format!("there is no set `{name}`");
+                self.reporter.add(
+                    "S016",
+                    item.span,
+                    title,
+                    "not under `sets`",
+                    did_you_mean(&near),
+                );
             }
         }
         if let Some(common) = common {

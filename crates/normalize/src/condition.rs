@@ -76,7 +76,7 @@ impl Condition {
 impl Op {
     pub(crate) fn fits(&self, val: &Val<'_>) -> bool {
         match self {
-            Op::Exists(wanted) => !val.is_none() == *wanted,
+            Op::Exists(wanted) => val.is_none() != *wanted,
             _ => match val {
                 Val::None => false,
                 Val::Ref(Value::List(items)) | Val::Owned(Value::List(items)) => {
@@ -152,20 +152,28 @@ pub(crate) fn compile(
         }
         Kind::Map(entries) => {
             let mut all = Vec::new();
+            let mut sound = true;
             for (key, value) in entries {
-                all.push(match key.text.as_str() {
-                    "any" => match compile(Some(value), names, reporter)? {
-                        // Of a map, too, any one is enough.
+                let part = match key.text.as_str() {
+                    // Of a map, too, any one is enough, and of a list all.
+                    "any" => compile(Some(value), names, reporter).map(|c| match c {
                         Condition::All(parts) => Condition::Any(parts),
                         other => other,
-                    },
-                    "all" => match compile(Some(value), names, reporter)? {
+                    }),
+                    "all" => compile(Some(value), names, reporter).map(|c| match c {
                         Condition::Any(parts) => Condition::All(parts),
                         other => other,
-                    },
-                    "not" => Condition::Not(Box::new(compile(Some(value), names, reporter)?)),
-                    text => test(text, key.span, value, names, reporter)?,
-                });
+                    }),
+                    "not" => {
+                        compile(Some(value), names, reporter).map(|c| Condition::Not(Box::new(c)))
+                    }
+                    text => test(text, key.span, value, names, reporter),
+                };
+                sound &= part.is_some();
+                all.extend(part);
+            }
+            if !sound {
+                return None;
             }
             Some(match (all.len(), all.pop()) {
                 (1, Some(one @ Condition::Test(..))) => one,
@@ -209,20 +217,17 @@ fn test(
     let expr = names.path(field, at, reporter)?;
     let mut words = Vec::new();
     for item in value.items() {
-        match item.as_text() {
-            Some(text) => words.push((text, item.span)),
-            None => {
-                let label = format!("this is {}", item.what());
-                let help = "`any:`, `all:` and `not:` hold conditions; a field holds words";
-                reporter.add(
-                    "S006",
-                    item.span,
-                    "a word or a list of words is expected",
-                    label,
-                    help,
-                );
-                return None;
-            }
+        if let Some(text) = item.as_text() { words.push((text, item.inner())) } else {
+            let label = format!("this is {}", item.what());
+            let help = "`any:`, `all:` and `not:` hold conditions; a field holds words";
+            reporter.add(
+                "S006",
+                item.span,
+                "a word or a list of words is expected",
+                label,
+                help,
+            );
+            return None;
         }
     }
     let texts = || words.iter().map(|(t, _)| (*t).into()).collect();
@@ -270,13 +275,10 @@ fn test(
         Some("cidr") => {
             let mut nets = Vec::new();
             for (word, at) in &words {
-                match network(word) {
-                    Some(net) => nets.push(net),
-                    None => {
-                        let help = "write it like 10.0.0.0/8 or fe80::/10";
-                        reporter.add("S006", *at, "not a network", "this", help);
-                        return None;
-                    }
+                if let Some(net) = network(word) { nets.push(net) } else {
+                    let help = "write it like 10.0.0.0/8 or fe80::/10";
+                    reporter.add("S006", *at, "not a network", "this", help);
+                    return None;
                 }
             }
             Op::Cidr(nets.into())

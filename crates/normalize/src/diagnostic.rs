@@ -117,7 +117,10 @@ impl fmt::Display for Diagnostic {
         let label = clean(&self.label);
         writeln!(f, "{:gutter$} | {:before$}{carets} {label}", "", "")?;
         if !self.help.is_empty() {
-            writeln!(f, "{:gutter$} = help: {}", "", clean(&self.help))?;
+            for (at, line) in self.help.lines().enumerate() {
+                let begin = if at == 0 { "= help: " } else { "        " };
+                writeln!(f, "{:gutter$} {begin}{}", "", clean(line))?;
+            }
         }
         Ok(())
     }
@@ -135,7 +138,7 @@ pub(crate) fn nearest<'n>(wrong: &str, known: impl Iterator<Item = &'n str>) -> 
         .map(|name| (distance(wrong, name), name))
         .filter(|(d, name)| *d <= limit || (wrong.len() > 3 && name.contains(wrong)))
         .collect();
-    near.sort();
+    near.sort_unstable();
     near.dedup();
     near.into_iter().take(3).map(|(_, name)| name).collect()
 }

@@ -297,7 +297,7 @@ pub(crate) static FUNCTIONS: &[Function] = &[
 ];
 
 /// Applies a cut to a text without copying it where it is borrowed.
-fn cut<'r>(value: Val<'r>, of: impl FnOnce(&str) -> Option<&str>) -> Val<'r> {
+fn cut(value: Val<'_>, of: impl FnOnce(&str) -> Option<&str>) -> Val<'_> {
     match value.text() {
         None => Val::None,
         Some(Cow::Borrowed(text)) => of(text).map_or(Val::None, |t| Val::Text(Cow::Borrowed(t))),
@@ -307,7 +307,7 @@ fn cut<'r>(value: Val<'r>, of: impl FnOnce(&str) -> Option<&str>) -> Val<'r> {
     }
 }
 
-fn owned<'r>(value: Val<'r>, of: impl FnOnce(&str) -> Option<String>) -> Val<'r> {
+fn owned(value: Val<'_>, of: impl FnOnce(&str) -> Option<String>) -> Val<'_> {
     match value.text() {
         None => Val::None,
         Some(text) => of(&text).map_or(Val::None, |t| Val::Text(Cow::Owned(t))),
@@ -803,7 +803,7 @@ mod tests {
         assert_eq!(run("duration_ms", "250ms", &[]), "250");
         assert_eq!(run("duration_ms", "soon", &[]), "none");
         assert_eq!(run("hash", "MD5=AA,SHA256=BB", &[t("sha-256")]), "bb");
-        assert_eq!(run("hashes", "IMPHASH=00", &[]).contains("\"algorithm_id\":99"), true);
+        assert!(run("hashes", "IMPHASH=00", &[]).contains("\"algorithm_id\":99"));
         assert_eq!(run("hex_int", "1f", &[]), "31");
         assert_eq!(run("host", "http://u:p@a.b:80/c", &[]), "a.b");
         assert_eq!(run("ip", "[::ffff:1.2.3.4]:80", &[]), "1.2.3.4");

@@ -142,11 +142,11 @@ fn compile(
     let mut has = Vec::new();
     for item in shape.get("has").map(Node::items).unwrap_or_default() {
         let text = item.as_text().unwrap_or_default();
-        has.push((names.path(text, item.span, reporter)?, text.to_owned()));
+        has.push((names.path(text, item.inner(), reporter)?, text.to_owned()));
     }
     let mut rest = Vec::new();
     for item in shape.get("lacks").map(Node::items).unwrap_or_default() {
-        let path = names.path(item.as_text().unwrap_or_default(), item.span, reporter)?;
+        let path = names.path(item.as_text().unwrap_or_default(), item.inner(), reporter)?;
         rest.push(Condition::Test(path, Op::Exists(false)));
     }
     match crate::condition::compile(shape.get("when"), names, reporter)? {
@@ -250,7 +250,7 @@ impl Builder {
         let mut weight = 0;
         for item in shape.get("has").map(Node::items).unwrap_or_default() {
             let text = item.as_text().unwrap_or_default();
-            let Some(expr) = names.path(text, item.span, &mut silent) else { return };
+            let Some(expr) = names.path(text, item.inner(), &mut silent) else { return };
             need.push((format!("{scope}{text}"), None, expr));
             weight += 1;
         }

@@ -114,7 +114,7 @@ pub(crate) fn compile(
         reporter.add("S006", node.span, "the wrong kind of value", "here", help);
         return None;
     };
-    let from_expr = names.path(text, from.span, reporter)?;
+    let from_expr = names.path(text, from.inner(), reporter)?;
     if matches!(from_expr, Expr::Call(_) | Expr::Template(_)) {
         let help = "a pattern reads a field as it stands";
         reporter.add("S006", from.span, "`from` must be a path", "this is not", help);
@@ -135,14 +135,14 @@ pub(crate) fn compile(
             } else {
                 translate(text)
             };
-            compiled.extend(shape(&name.text, parts, item.span, names, reporter));
+            compiled.extend(shape(&name.text, parts, item.inner(), names, reporter));
         }
     }
     let mut by_first = vec![Vec::new(); 256];
     for (at, shape) in compiled.iter().enumerate() {
         match shape.prefix.as_bytes().first() {
             Some(first) => {
-                by_first.get_mut(usize::from(*first)).into_iter().for_each(|b| b.push(at as u16))
+                by_first.get_mut(usize::from(*first)).into_iter().for_each(|b| b.push(at as u16));
             }
             None => by_first.iter_mut().for_each(|b| b.push(at as u16)),
         }
@@ -161,7 +161,7 @@ fn shape(
     let parts = match parts {
         Ok(parts) => parts,
         Err((column, why)) => {
-            let at = Span { column: at.column + column + 1, width: 1, ..at };
+            let at = Span { column: at.column + column, width: 1, ..at };
             let help = "`<field>`, `<field:class>`, `{may be missing}`, `\\<` for a `<`";
             reporter.add("S010", at, "this pattern cannot be read", why, help);
             return None;
@@ -177,13 +177,10 @@ fn shape(
     let mut captures = Vec::new();
     for (group, capture) in regex.capture_names().enumerate() {
         let Some(capture) = capture else { continue };
-        let slot = match names.captures.get(capture) {
-            Some(slot) => *slot,
-            None => {
-                let slot = names.lens.loose();
-                names.captures.insert(capture.into(), slot);
-                slot
-            }
+        let slot = if let Some(slot) = names.captures.get(capture) { *slot } else {
+            let slot = names.lens.loose();
+            names.captures.insert(capture.into(), slot);
+            slot
         };
         captures.push((slot, group));
     }
@@ -289,16 +286,13 @@ fn capture(chars: &[char], from: usize, out: &mut String) -> Result<usize, (usiz
     let own = class.strip_prefix('/').and_then(|c| c.strip_suffix('/'));
     let expression = match own {
         Some(own) => own,
-        None => match CLASSES.iter().find(|(n, _)| *n == class) {
-            Some((_, expression)) => expression,
-            None => {
-                let near = nearest(class, CLASSES.iter().map(|(n, _)| *n));
-                let all = CLASSES.map(|(n, _)| n).join(", ");
-                return wrong(format!(
-                    "there is no class `{class}` {}(there are {all} and /regex/)",
-                    did_you_mean(&near)
-                ));
-            }
+        None => if let Some((_, expression)) = CLASSES.iter().find(|(n, _)| *n == class) { expression } else {
+            let near = nearest(class, CLASSES.iter().map(|(n, _)| *n));
+            let all = CLASSES.map(|(n, _)| n).join(", ");
+            return wrong(format!(
+                "there is no class `{class}`; {}there are {all} and /regex/",
+                did_you_mean(&near).replace('?', "? ")
+            ));
         },
     };
     let done = if name == "_" {

@@ -238,14 +238,13 @@ impl Parser {
     fn word(&mut self, depth: usize) -> Result<Ast, Wrong> {
         let from = self.at;
         let first = self.segment()?;
-        if self.peek() == Some('(') {
-            if let Step::Key(name) = &first {
+        if self.peek() == Some('(')
+            && let Step::Key(name) = &first {
                 return self.call(name, from, depth);
             }
-        }
-        if !matches!(self.peek(), Some('.' | '[')) || first_is_number(&first) {
-            if let Step::Key(name) = &first {
-                if self.chars.get(from) != Some(&'`') {
+        if (!matches!(self.peek(), Some('.' | '[')) || first_is_number(&first))
+            && let Step::Key(name) = &first
+                && self.chars.get(from) != Some(&'`') {
                     let mut text = name.to_string();
                     // A number's fraction is not a path's second segment.
                     if first_is_number(&first) && self.peek() == Some('.') {
@@ -258,8 +257,6 @@ impl Parser {
                         return Ok(constant);
                     }
                 }
-            }
-        }
         let mut steps =
             if matches!(&first, Step::Key(k) if &**k == "$") { Vec::new() } else { vec![first] };
         self.tail(&mut steps)?;

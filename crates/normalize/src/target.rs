@@ -118,7 +118,7 @@ impl Form {
 
     /// The value as the schema wants it; nothing when it cannot be. An enumerated number that the
     /// schema does not know becomes Other, with the source's word.
-    fn fit<'r>(self, val: Val<'r>) -> Option<(Scalar<'r>, Option<Cow<'r, str>>)> {
+    fn fit(self, val: Val<'_>) -> Option<(Scalar<'_>, Option<Cow<'_, str>>)> {
         let scalar = match self {
             Form::Text => Scalar::Text(val.text().filter(|t| !t.is_empty())?),
             Form::Int | Form::Long => Scalar::Int(val.int()?),

@@ -71,6 +71,16 @@ impl Node {
             if matches!(text.as_str(), "" | "~" | "null"))
     }
 
+    /// The place of its text: within the quotes, where it has some.
+    pub(crate) fn inner(&self) -> Span {
+        match &self.kind {
+            Kind::Scalar { plain: false, .. } if self.span.width > 2 => {
+                Span { column: self.span.column + 1, width: self.span.width - 2, ..self.span }
+            }
+            _ => self.span,
+        }
+    }
+
     /// What it is, for messages.
     pub(crate) fn what(&self) -> &'static str {
         match self.kind {

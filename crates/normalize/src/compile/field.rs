@@ -139,8 +139,9 @@ impl Compiler<'_, '_> {
                 let near = nearest(name, of.attributes().map(|a| a.name));
                 let help = match did_you_mean(&near) {
                     help if help.is_empty() => {
-                        let all: Vec<&str> = of.attributes().map(|a| a.name).take(60).collect();
-                        format!("`{}` has {}", of.name, all.join(", "))
+                        let kind = if of.name == class.name { "classes" } else { "objects" };
+                        let version = ocsf::VERSION;
+                        format!("see https://schema.ocsf.io/{version}/{kind}/{}", of.name)
                     }
                     help => help,
                 };
@@ -191,18 +192,15 @@ impl Compiler<'_, '_> {
         let known = || ["each", "when", "fields", "value"].into_iter();
         unknown_keys(node.as_map()?, known, "`each`", self.reporter);
         let each = node.get("each")?;
-        let list = match each.as_text() {
-            Some(text) => self.names.path(text, each.span, self.reporter)?,
-            None => {
-                self.reporter.add(
-                    "S006",
-                    each.span,
-                    "`each` is a path to a list",
-                    "this is not",
-                    "",
-                );
-                return None;
-            }
+        let list = if let Some(text) = each.as_text() { self.names.path(text, each.inner(), self.reporter)? } else {
+            self.reporter.add(
+                "S006",
+                each.span,
+                "`each` is a path to a list",
+                "this is not",
+                "",
+            );
+            return None;
         };
         let outer = std::mem::replace(&mut self.names, Names::plain(self.absent.clone()));
         let when = self.condition(node.get("when"));
@@ -286,8 +284,8 @@ impl Compiler<'_, '_> {
                 }
                 let constant = if *plain { syntax::constant(text) } else { None };
                 let expr = match constant {
-                    Some(_) => self.names.path(text, node.span, self.reporter)?,
-                    None => self.names.whole(text, node.span, self.reporter)?,
+                    Some(_) => self.names.path(text, node.inner(), self.reporter)?,
+                    None => self.names.whole(text, node.inner(), self.reporter)?,
                 };
                 self.fits(expr, form, node.span)
             }
@@ -327,30 +325,24 @@ impl Compiler<'_, '_> {
         let keep = matches!(form, Form::Numbers(_));
         let mut table = Table::new();
         let mut to = Vec::new();
-        let map = match node.get("map") {
-            Some(map) => match map.as_text() {
-                Some(name) => match self.maps.get(name) {
-                    Some(map) => map.clone(),
-                    None => {
-                        let title = format!("there is no map `{name}`");
-                        let names: Vec<&str> = self.maps.keys().map(|k| &**k).collect();
-                        let help = did_you_mean(&nearest(name, names.into_iter()));
-                        self.reporter.add("S016", map.span, title, "not under `maps`", help);
-                        return None;
-                    }
-                },
-                None => map.clone(),
-            },
-            None => {
-                self.reporter.add(
-                    "S003",
-                    node.span,
-                    "`from` needs `map`",
-                    "here",
-                    "from: x\nmap: {word: caption}",
-                );
+        let map = if let Some(map) = node.get("map") { match map.as_text() {
+            Some(name) => if let Some(map) = self.maps.get(name) { map.clone() } else {
+                let title = format!("there is no map `{name}`");
+                let names: Vec<&str> = self.maps.keys().map(|k| &**k).collect();
+                let help = did_you_mean(&nearest(name, names.into_iter()));
+                self.reporter.add("S016", map.span, title, "not under `maps`", help);
                 return None;
-            }
+            },
+            None => map.clone(),
+        } } else {
+            self.reporter.add(
+                "S003",
+                node.span,
+                "`from` needs `map`",
+                "here",
+                "from: x\nmap: {word: caption}",
+            );
+            return None;
         };
         for (key, value) in map.as_map().unwrap_or_default() {
             let expr = self.word(value, form)?;
@@ -437,27 +429,24 @@ impl Compiler<'_, '_> {
             return Some(Expr::Either(all?.into()));
         }
         let Some(constant) = expr.constant() else { return Some(expr) };
-        match form.settle(constant) {
-            Ok(settled) => Some(Expr::Const(settled)),
-            Err(()) => {
-                let shown = constant.to_text().unwrap_or_default().into_owned();
-                let near = match form {
-                    Form::Numbers(e) | Form::Words(e) => {
-                        let all = captions(e);
-                        match did_you_mean(&nearest(&shown, all.iter().copied())) {
-                            help if help.is_empty() => {
-                                let some: Vec<&str> = all.iter().copied().take(40).collect();
-                                format!("it may be {}", some.join(", "))
-                            }
-                            help => help,
+        if let Ok(settled) = form.settle(constant) { Some(Expr::Const(settled)) } else {
+            let shown = constant.to_text().unwrap_or_default().into_owned();
+            let near = match form {
+                Form::Numbers(e) | Form::Words(e) => {
+                    let all = captions(e);
+                    match did_you_mean(&nearest(&shown, all.iter().copied())) {
+                        help if help.is_empty() => {
+                            let some: Vec<&str> = all.iter().copied().take(40).collect();
+                            format!("it may be {}", some.join(", "))
                         }
+                        help => help,
                     }
-                    _ => String::new(),
-                };
-                let title = format!("the attribute cannot hold `{shown}`");
-                self.reporter.add("S013", at, title, format!("it wants {}", form.wants()), near);
-                None
-            }
+                }
+                _ => String::new(),
+            };
+            let title = format!("the attribute cannot hold `{shown}`");
+            self.reporter.add("S013", at, title, format!("it wants {}", form.wants()), near);
+            None
         }
     }
 }

@@ -218,6 +218,14 @@ fn micros_of(digits: &[u8]) -> i64 {
     micros
 }
 
+/// What a time says of its zone.
+#[derive(Clone, Copy)]
+enum Offset {
+    Absent,
+    /// East of UTC.
+    Seconds(i64),
+}
+
 /// A cursor over the bytes of a time.
 struct Cursor<'t> {
     bytes: &'t [u8],
@@ -283,18 +291,16 @@ impl Cursor<'_> {
         Some(((hour * 60 + minute) * 60 + second.min(59)) * 1_000_000 + fraction)
     }
 
-    /// `Z`, `+02:00`, `+0200`, `+02`, ` UTC`: seconds east of UTC. `None` when there is none.
-    fn offset(&mut self) -> Option<Option<i64>> {
+    /// `Z`, `+02:00`, `+0200`, `+02`, ` UTC`, or nothing at all.
+    fn offset(&mut self) -> Option<Offset> {
         self.blanks();
         let sign = match self.bytes {
-            [] => return Some(None),
-            [b'Z' | b'z', rest @ ..] => {
+            [] => return Some(Offset::Absent),
+            [b'Z' | b'z', rest @ ..]
+            | [b'U', b'T', b'C', rest @ ..]
+            | [b'G', b'M', b'T', rest @ ..] => {
                 self.bytes = rest;
-                return Some(Some(0));
-            }
-            [b'U', b'T', b'C', rest @ ..] | [b'G', b'M', b'T', rest @ ..] => {
-                self.bytes = rest;
-                return Some(Some(0));
+                return Some(Offset::Seconds(0));
             }
             [b'+', ..] => 1,
             [b'-', ..] => -1,
@@ -304,7 +310,8 @@ impl Cursor<'_> {
         let hours = self.digits(2)?;
         let _ = self.skip(b":");
         let minutes = self.digits(2).unwrap_or(0);
-        (hours < 24 && minutes < 60).then_some(Some(sign * (hours * 3600 + minutes * 60)))
+        let seconds = sign * (hours * 3600 + minutes * 60);
+        (hours < 24 && minutes < 60).then_some(Offset::Seconds(seconds))
     }
 
     fn end(&mut self) -> Option<()> {
@@ -330,12 +337,12 @@ fn days(year: i64, month: i64, day: i64) -> Option<i64> {
     Some(era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468)
 }
 
-fn join(day: i64, clock: i64, offset: Option<i64>, frame: &Frame<'_>) -> Option<Micros> {
+fn join(day: i64, clock: i64, offset: Offset, frame: &Frame<'_>) -> Option<Micros> {
     let local = day.checked_mul(86_400_000_000)?.checked_add(clock)?;
     match offset {
-        Some(seconds) => bounded(local.checked_sub(seconds.checked_mul(1_000_000)?)?),
-        None if *frame.zone == TimeZone::UTC => bounded(local),
-        None => {
+        Offset::Seconds(seconds) => bounded(local.checked_sub(seconds.checked_mul(1_000_000)?)?),
+        Offset::Absent if *frame.zone == TimeZone::UTC => bounded(local),
+        Offset::Absent => {
             let civil = Timestamp::from_microsecond(local).ok()?.to_zoned(TimeZone::UTC).datetime();
             in_zone(civil, frame)
         }
@@ -356,7 +363,7 @@ fn iso(text: &str, frame: &Frame<'_>) -> Option<Micros> {
     at.skip(b"-/")?;
     let day = days(year, month, at.digits(2)?)?;
     if at.bytes.is_empty() {
-        return join(day, 0, None, frame);
+        return join(day, 0, Offset::Absent, frame);
     }
     at.skip(b"Tt _")?;
     at.blanks();

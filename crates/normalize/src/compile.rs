@@ -207,11 +207,15 @@ fn required_text<'n>(root: &'n Node, key: &str, reporter: &mut Reporter<'_>) -> 
             reporter.add("S003", root.span, title, "in this file", format!("add `{key}: …`"));
             None
         }
-        Some(node) => if let Some(text) = node.as_text().filter(|t| !t.is_empty()) { Some(text) } else {
-            let title = format!("`{key}` must be a text");
-            reporter.add("S006", node.span, title, format!("this is {}", node.what()), "");
-            None
-        },
+        Some(node) => {
+            if let Some(text) = node.as_text().filter(|t| !t.is_empty()) {
+                Some(text)
+            } else {
+                let title = format!("`{key}` must be a text");
+                reporter.add("S006", node.span, title, format!("this is {}", node.what()), "");
+                None
+            }
+        }
     }
 }
 
@@ -377,22 +381,30 @@ impl Compiler<'_, '_> {
         let from = self.names.whole(from, at, self.reporter)?;
         let format = match node.get("format") {
             None => Format::Auto,
-            Some(format) => if let Some(format) = format.as_text().and_then(Format::named) { format } else {
-                let help = format!(
-                    "one of {}, or a pattern like %d/%b/%Y %H:%M:%S",
-                    clock::NAMES.join(", ")
-                );
-                self.reporter.add("S015", format.span, "not a time format", "this", help);
-                return None;
-            },
+            Some(format) => {
+                if let Some(format) = format.as_text().and_then(Format::named) {
+                    format
+                } else {
+                    let help = format!(
+                        "one of {}, or a pattern like %d/%b/%Y %H:%M:%S",
+                        clock::NAMES.join(", ")
+                    );
+                    self.reporter.add("S015", format.span, "not a time format", "this", help);
+                    return None;
+                }
+            }
         };
         let zone = match node.get("zone") {
             None => TimeZone::UTC,
-            Some(zone) => if let Some(zone) = zone.as_text().and_then(read_zone) { zone } else {
-                let help = "write UTC, an offset like +02:00, or a name like Europe/Berlin";
-                self.reporter.add("S015", zone.span, "not a time zone", "this", help);
-                return None;
-            },
+            Some(zone) => {
+                if let Some(zone) = zone.as_text().and_then(read_zone) {
+                    zone
+                } else {
+                    let help = "write UTC, an offset like +02:00, or a name like Europe/Berlin";
+                    self.reporter.add("S015", zone.span, "not a time zone", "this", help);
+                    return None;
+                }
+            }
         };
         Some(TimeRule { from, format, zone })
     }
@@ -522,7 +534,9 @@ impl Compiler<'_, '_> {
         }
         for item in node.get("include").map(Node::items).unwrap_or_default() {
             let name = item.as_text().unwrap_or_default();
-            if let Some(set) = self.sets.get(name).cloned() { self.fields(&set, class, &mut fields) } else {
+            if let Some(set) = self.sets.get(name).cloned() {
+                self.fields(&set, class, &mut fields);
+            } else {
                 let near: Vec<_> = nearest(name, self.sets.keys().map(|k| &**k))
                     .into_iter()
                     .map(str::to_owned)

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use model::Value;
 use regex::Regex;
 
-use crate::diagnostic::{Reporter, did_you_mean, nearest};
+use crate::diagnostic::{Reporter, Span, did_you_mean, nearest};
 use crate::expr::{Expr, Names, Scene, regex};
 use crate::value::Val;
 use crate::words::{Table, begins, ends, holds};
@@ -208,50 +208,67 @@ pub(crate) fn operator(key: &str) -> (&str, Option<&str>) {
 
 fn test(
     key: &str,
-    at: crate::diagnostic::Span,
+    at: Span,
     value: &Node,
     names: &mut Names,
     reporter: &mut Reporter<'_>,
 ) -> Option<Condition> {
     let (field, operator) = operator(key);
     let expr = names.path(field, at, reporter)?;
+    let words = words_of(value, reporter)?;
+    let op = match operator {
+        None if value.is_null() => Op::Exists(false),
+        None => Op::Is(table(&words, reporter)),
+        Some(operator) => asked(operator, at, value, &words, reporter)?,
+    };
+    Some(Condition::Test(expr, op))
+}
+
+/// The words that a field is held against, with their places.
+type Words<'n> = Vec<(&'n str, Span)>;
+
+fn words_of<'n>(value: &'n Node, reporter: &mut Reporter<'_>) -> Option<Words<'n>> {
     let mut words = Vec::new();
     for item in value.items() {
-        if let Some(text) = item.as_text() { words.push((text, item.inner())) } else {
+        if let Some(text) = item.as_text() {
+            words.push((text, item.inner()));
+        } else {
             let label = format!("this is {}", item.what());
             let help = "`any:`, `all:` and `not:` hold conditions; a field holds words";
-            reporter.add(
-                "S006",
-                item.span,
-                "a word or a list of words is expected",
-                label,
-                help,
-            );
+            reporter.add("S006", item.span, "a word or a list of words is expected", label, help);
             return None;
         }
     }
-    let texts = || words.iter().map(|(t, _)| (*t).into()).collect();
-    let op = match operator {
-        None => {
-            if value.is_null() {
-                Op::Exists(false)
-            } else {
-                let mut table = Table::new();
-                for (word, at) in &words {
-                    if !table.add(word, ()) {
-                        let title = format!("`{word}` is given twice");
-                        reporter.add("S005", *at, title, "again here", "keep one of them");
-                    }
-                }
-                Op::Is(table)
-            }
+    Some(words)
+}
+
+fn table(words: &[(&str, Span)], reporter: &mut Reporter<'_>) -> Table<()> {
+    let mut table = Table::new();
+    for (word, at) in words {
+        if !table.add(word, ()) {
+            let title = format!("`{word}` is given twice");
+            reporter.add("S005", *at, title, "again here", "keep one of them");
         }
-        Some("startswith") => Op::StartsWith(texts()),
-        Some("endswith") => Op::EndsWith(texts()),
-        Some("contains") => {
+    }
+    table
+}
+
+/// What an operator asks.
+fn asked(
+    operator: &str,
+    at: Span,
+    value: &Node,
+    words: &[(&str, Span)],
+    reporter: &mut Reporter<'_>,
+) -> Option<Op> {
+    let texts = || words.iter().map(|(t, _)| (*t).into()).collect();
+    Some(match operator {
+        "startswith" => Op::StartsWith(texts()),
+        "endswith" => Op::EndsWith(texts()),
+        "contains" => {
             Op::Contains(words.iter().map(|(t, _)| t.to_ascii_lowercase().into()).collect())
         }
-        Some("exists") => match words.as_slice() {
+        "exists" => match words {
             [("true", _)] => Op::Exists(true),
             [("false", _)] => Op::Exists(false),
             _ => {
@@ -259,9 +276,9 @@ fn test(
                 return None;
             }
         },
-        Some("re") => {
+        "re" => {
             let mut all = Vec::new();
-            for (word, at) in &words {
+            for (word, at) in words {
                 match regex(word) {
                     Ok(compiled) => all.push(compiled),
                     Err(why) => {
@@ -272,10 +289,12 @@ fn test(
             }
             Op::Regex(all.into())
         }
-        Some("cidr") => {
+        "cidr" => {
             let mut nets = Vec::new();
-            for (word, at) in &words {
-                if let Some(net) = network(word) { nets.push(net) } else {
+            for (word, at) in words {
+                if let Some(net) = network(word) {
+                    nets.push(net);
+                } else {
                     let help = "write it like 10.0.0.0/8 or fe80::/10";
                     reporter.add("S006", *at, "not a network", "this", help);
                     return None;
@@ -283,8 +302,8 @@ fn test(
             }
             Op::Cidr(nets.into())
         }
-        Some(how @ ("lt" | "lte" | "gt" | "gte")) => {
-            let than = match words.as_slice() {
+        how @ ("lt" | "lte" | "gt" | "gte") => {
+            let than = match words {
                 [(word, _)] => word.parse::<f64>().ok().filter(|x| x.is_finite()),
                 _ => None,
             };
@@ -300,7 +319,7 @@ fn test(
             };
             Op::Compare(how, than)
         }
-        Some(other) => {
+        other => {
             let near = nearest(other, OPERATORS.into_iter());
             let help = match did_you_mean(&near) {
                 help if help.is_empty() => format!("the operators are {}", OPERATORS.join(", ")),
@@ -315,6 +334,5 @@ fn test(
             );
             return None;
         }
-    };
-    Some(Condition::Test(expr, op))
+    })
 }

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::slice;
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
@@ -66,12 +67,11 @@ pub(crate) struct ClassPlan {
     pub(crate) fields: Vec<(Target, Expr)>,
 }
 
-static NO_LOGSOURCE: std::sync::LazyLock<[Arc<LogSource>; 1]> =
-    std::sync::LazyLock::new(|| [Arc::default()]);
+static NO_LOGSOURCE: std::sync::LazyLock<Arc<LogSource>> = std::sync::LazyLock::new(Arc::default);
 
 /// What stands for an unknown log source.
-pub(crate) fn no_logsources() -> &'static [Arc<LogSource>] {
-    &*NO_LOGSOURCE
+pub(crate) fn no_logsource() -> &'static Arc<LogSource> {
+    &NO_LOGSOURCE
 }
 
 impl Definition {
@@ -106,8 +106,8 @@ impl Definition {
             class_plan.fill(&mut event, &scene, plan.severity.as_ref());
         }
         let found = plan.sources.iter().find(|(when, _)| when.holds(&scene));
-        let logsources = found.map_or(no_logsources(), |(_, sources)| sources);
-        let logsource = logsources.first().unwrap_or(&no_logsources()[0]);
+        let logsources = found.map_or_else(|| slice::from_ref(no_logsource()), |(_, all)| all);
+        let logsource = logsources.first().unwrap_or(no_logsource());
         Normalized {
             event,
             definition: Some(self),

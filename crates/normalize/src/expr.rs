@@ -37,12 +37,15 @@ pub(crate) enum Expr {
     /// The elements of a list, each turned into a value.
     Each(Box<Each>),
     /// One object for a list, made of the record itself.
-    Object(Box<(Condition, Box<[(Member, Expr)]>)>),
+    Object(Box<(Condition, Members)>),
     /// What has a value of these, as a list.
     List(Box<[Expr]>),
     /// Something that the engine knows.
     Engine(Engine),
 }
+
+/// The attributes of an object.
+pub(crate) type Members = Box<[(Member, Expr)]>;
 
 #[derive(Debug)]
 pub(crate) struct Call {
@@ -74,7 +77,7 @@ pub(crate) struct Each {
 #[derive(Debug)]
 pub(crate) enum Yield {
     One(Expr),
-    Object(Box<[(Member, Expr)]>),
+    Object(Members),
 }
 
 /// What the engine knows of a record; written with a `$`.

@@ -226,12 +226,21 @@ impl Probe {
     }
 }
 
+/// What is asked of one path.
+struct Ask {
+    /// The path, and where it is looked for.
+    key: String,
+    expr: Expr,
+    present: Option<u32>,
+    /// Sets of words, each with its bit.
+    words: Vec<(Vec<String>, u32)>,
+}
+
 /// Builds the part of one parser.
 #[derive(Default)]
 struct Builder {
     names: Option<Names>,
-    /// Probes by what they look at.
-    probes: Vec<(String, Vec<(Vec<String>, u32)>, Option<u32>, Expr)>,
+    probes: Vec<Ask>,
     shapes: Vec<(Vec<u32>, Shape)>,
     bits: u32,
 }
@@ -293,19 +302,19 @@ impl Builder {
 
     fn bit(&mut self, key: String, words: Option<Vec<String>>, expr: Expr) -> u32 {
         let fresh = self.bits;
-        let place = self.probes.iter().position(|(k, ..)| *k == key).unwrap_or_else(|| {
-            self.probes.push((key, Vec::new(), None, expr));
+        let place = self.probes.iter().position(|ask| ask.key == key).unwrap_or_else(|| {
+            self.probes.push(Ask { key, expr, present: None, words: Vec::new() });
             self.probes.len() - 1
         });
-        let Some((_, sets, present, _)) = self.probes.get_mut(place) else { return fresh };
+        let Some(ask) = self.probes.get_mut(place) else { return fresh };
         let found = match &words {
-            None => *present,
-            Some(words) => sets.iter().find(|(w, _)| w == words).map(|(_, bit)| *bit),
+            None => ask.present,
+            Some(words) => ask.words.iter().find(|(w, _)| w == words).map(|(_, bit)| *bit),
         };
         found.unwrap_or_else(|| {
             match words {
-                None => *present = Some(fresh),
-                Some(words) => sets.push((words, fresh)),
+                None => ask.present = Some(fresh),
+                Some(words) => ask.words.push((words, fresh)),
             }
             self.bits += 1;
             fresh
@@ -314,8 +323,7 @@ impl Builder {
 
     fn finish(self) -> Option<Part> {
         let words = (self.bits as usize).div_ceil(64).min(MOST_WORDS);
-        let probes =
-            self.probes.into_iter().map(|(_, sets, present, expr)| probe(expr, present, &sets));
+        let probes = self.probes.into_iter().map(probe).collect();
         let mut shapes: Vec<Shape> = self
             .shapes
             .into_iter()
@@ -330,14 +338,13 @@ impl Builder {
             })
             .collect();
         shapes.sort_by(|a, b| a.rank.cmp(&b.rank));
-        let probes = probes.collect();
         Some(Part { names: self.names?.lens, probes, shapes, words })
     }
 }
 
-fn probe(expr: Expr, present: Option<u32>, words: &[(Vec<String>, u32)]) -> Probe {
+fn probe(ask: Ask) -> Probe {
     let mut by_word: Vec<(String, Vec<u32>)> = Vec::new();
-    for (set, bit) in words {
+    for (set, bit) in &ask.words {
         for word in set {
             match by_word.iter_mut().find(|(w, _)| w == word) {
                 Some((_, bits)) => bits.push(*bit),
@@ -350,5 +357,5 @@ fn probe(expr: Expr, present: Option<u32>, words: &[(Vec<String>, u32)]) -> Prob
         table.add(word, place as u32);
     }
     let sets: Vec<Vec<u32>> = by_word.into_iter().map(|(_, bits)| bits).collect();
-    Probe { expr, present, table: (!sets.is_empty()).then_some(table), sets }
+    Probe { expr: ask.expr, present: ask.present, table: (!sets.is_empty()).then_some(table), sets }
 }

@@ -77,11 +77,15 @@ impl Lens {
         }
         let fresh = self.slots;
         match self.nodes.get_mut(at) {
-            Some(node) => if let Some(slot) = node.slot { slot } else {
-                node.slot = Some(fresh);
-                self.slots = self.slots.saturating_add(1);
-                fresh
-            },
+            Some(node) => {
+                if let Some(slot) = node.slot {
+                    slot
+                } else {
+                    node.slot = Some(fresh);
+                    self.slots = self.slots.saturating_add(1);
+                    fresh
+                }
+            }
             None => fresh,
         }
     }

@@ -177,7 +177,9 @@ fn shape(
     let mut captures = Vec::new();
     for (group, capture) in regex.capture_names().enumerate() {
         let Some(capture) = capture else { continue };
-        let slot = if let Some(slot) = names.captures.get(capture) { *slot } else {
+        let slot = if let Some(slot) = names.captures.get(capture) {
+            *slot
+        } else {
             let slot = names.lens.loose();
             names.captures.insert(capture.into(), slot);
             slot
@@ -286,14 +288,18 @@ fn capture(chars: &[char], from: usize, out: &mut String) -> Result<usize, (usiz
     let own = class.strip_prefix('/').and_then(|c| c.strip_suffix('/'));
     let expression = match own {
         Some(own) => own,
-        None => if let Some((_, expression)) = CLASSES.iter().find(|(n, _)| *n == class) { expression } else {
-            let near = nearest(class, CLASSES.iter().map(|(n, _)| *n));
-            let all = CLASSES.map(|(n, _)| n).join(", ");
-            return wrong(format!(
-                "there is no class `{class}`; {}there are {all} and /regex/",
-                did_you_mean(&near).replace('?', "? ")
-            ));
-        },
+        None => {
+            if let Some((_, expression)) = CLASSES.iter().find(|(n, _)| *n == class) {
+                expression
+            } else {
+                let near = nearest(class, CLASSES.iter().map(|(n, _)| *n));
+                let all = CLASSES.map(|(n, _)| n).join(", ");
+                return wrong(format!(
+                    "there is no class `{class}`; {}there are {all} and /regex/",
+                    did_you_mean(&near).replace('?', "? ")
+                ));
+            }
+        }
     };
     let done = if name == "_" {
         write!(out, "(?:{expression})")

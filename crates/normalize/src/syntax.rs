@@ -125,10 +125,9 @@ fn has_brace(text: &str) -> bool {
     for c in text.chars() {
         match quote {
             Some(q) if q == c => quote = None,
-            Some(_) => {}
             None if matches!(c, '"' | '\'' | '`') => quote = Some(c),
             None if c == '{' => return true,
-            None => {}
+            Some(_) | None => {}
         }
     }
     // A quote that never closes is an apostrophe in a template's text.
@@ -239,24 +238,26 @@ impl Parser {
         let from = self.at;
         let first = self.segment()?;
         if self.peek() == Some('(')
-            && let Step::Key(name) = &first {
-                return self.call(name, from, depth);
-            }
+            && let Step::Key(name) = &first
+        {
+            return self.call(name, from, depth);
+        }
         if (!matches!(self.peek(), Some('.' | '[')) || first_is_number(&first))
             && let Step::Key(name) = &first
-                && self.chars.get(from) != Some(&'`') {
-                    let mut text = name.to_string();
-                    // A number's fraction is not a path's second segment.
-                    if first_is_number(&first) && self.peek() == Some('.') {
-                        self.at += 1;
-                        if let Step::Key(fraction) = self.segment()? {
-                            text = format!("{text}.{fraction}");
-                        }
-                    }
-                    if let Some(constant) = constant(&text) {
-                        return Ok(constant);
-                    }
+            && self.chars.get(from) != Some(&'`')
+        {
+            let mut text = name.to_string();
+            // A number's fraction is not a path's second segment.
+            if first_is_number(&first) && self.peek() == Some('.') {
+                self.at += 1;
+                if let Step::Key(fraction) = self.segment()? {
+                    text = format!("{text}.{fraction}");
                 }
+            }
+            if let Some(constant) = constant(&text) {
+                return Ok(constant);
+            }
+        }
         let mut steps =
             if matches!(&first, Step::Key(k) if &**k == "$") { Vec::new() } else { vec![first] };
         self.tail(&mut steps)?;

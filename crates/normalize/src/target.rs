@@ -343,9 +343,8 @@ fn insert<'r>(object: &mut Vec<(Cow<'r, str>, Value<'r>)>, path: &[Box<str>], va
     let place = object.iter_mut().find(|(k, _)| **k == **first);
     match (place, rest.is_empty()) {
         // The first value of an attribute stays.
-        (Some(_), true) => {}
         (Some((_, Value::Map(inner))), false) => insert(inner, rest, value),
-        (Some(_), false) => {}
+        (Some(_), _) => {}
         (None, true) => object.push((Cow::Owned(first.to_string()), value)),
         (None, false) => {
             let mut inner = Vec::new();

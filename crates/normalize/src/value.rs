@@ -11,7 +11,6 @@ pub(crate) enum Val<'r> {
     Ref(&'r Value<'r>),
     Text(Cow<'r, str>),
     Int(i64),
-    Float(f64),
     Bool(bool),
     Time(Micros),
     Owned(Value<'r>),
@@ -38,12 +37,10 @@ impl<'r> Val<'r> {
         match self {
             Val::None => None,
             Val::Ref(value) => bare(value).to_text(),
-            Val::Text(text) => Some(text),
+            Val::Text(text) | Val::Owned(Value::Str(text)) => Some(text),
             Val::Int(n) => Some(Cow::Owned(n.to_string())),
-            Val::Float(x) => Some(Cow::Owned(x.to_string())),
             Val::Bool(b) => Some(Cow::Borrowed(if b { "true" } else { "false" })),
             Val::Time(t) => Some(Cow::Owned(t.to_string())),
-            Val::Owned(Value::Str(text)) => Some(text),
             Val::Owned(value) => bare(&value).to_text().map(|t| Cow::Owned(t.into_owned())),
         }
     }
@@ -62,7 +59,6 @@ impl<'r> Val<'r> {
     pub(crate) fn int(&self) -> Option<i64> {
         match self {
             Val::Int(n) => Some(*n),
-            Val::Float(x) => whole(*x),
             Val::Bool(b) => Some(i64::from(*b)),
             Val::Ref(value) => value_int(bare(value)),
             Val::Owned(value) => value_int(bare(value)),
@@ -76,7 +72,6 @@ impl<'r> Val<'r> {
         let of_text = |t: &str| t.trim().parse::<f64>().ok().filter(|x| x.is_finite());
         match self {
             Val::Int(n) => Some(*n as f64),
-            Val::Float(x) => Some(*x).filter(|x| x.is_finite()),
             Val::Ref(value) => bare(value).as_f64().filter(|x| x.is_finite()),
             Val::Owned(value) => bare(value).as_f64().filter(|x| x.is_finite()),
             Val::Text(text) => of_text(text),
@@ -87,8 +82,7 @@ impl<'r> Val<'r> {
     /// A truth value, or a word that stands for one.
     pub(crate) fn bool(&self) -> Option<bool> {
         match self {
-            Val::Bool(b) => Some(*b),
-            Val::Ref(Value::Bool(b)) | Val::Owned(Value::Bool(b)) => Some(*b),
+            Val::Bool(b) | Val::Ref(Value::Bool(b)) | Val::Owned(Value::Bool(b)) => Some(*b),
             _ => match self.as_str() {
                 Some(word) => truth(word),
                 None => self.int().and_then(|n| match n {
@@ -117,7 +111,6 @@ impl<'r> Val<'r> {
             Val::Ref(value) => bare(value).clone(),
             Val::Text(text) => Value::Str(text),
             Val::Int(n) => Value::Int(n),
-            Val::Float(x) => Value::Float(x),
             Val::Bool(b) => Value::Bool(b),
             Val::Time(t) => Value::Int(t.millis()),
             Val::Owned(value) => value,
@@ -219,7 +212,7 @@ mod tests {
     fn numbers_and_truths_are_read() {
         assert_eq!(Val::Text("0x3e7".into()).int(), Some(999));
         assert_eq!(Val::Text("9".repeat(40).into()).int(), None);
-        assert_eq!(Val::Float(f64::NAN).int(), None);
+        assert_eq!(Val::Owned(Value::Float(f64::NAN)).int(), None);
         assert_eq!(Val::Text("Yes".into()).bool(), Some(true));
         assert_eq!(Val::Text("maybe".into()).bool(), None);
     }

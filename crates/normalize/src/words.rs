@@ -8,12 +8,14 @@ use model::Value;
 use crate::lens::Mix;
 use crate::value::{Val, bare, text_int};
 
+type Mixed<K, V> = HashMap<K, V, BuildHasherDefault<Mix>>;
+
 /// Looks up words, whole numbers and truth values without spelling them out.
 #[derive(Debug)]
 pub(crate) struct Table<T> {
     /// By the hash of the word in lower case; collisions share a row.
-    words: HashMap<u64, Vec<(Box<str>, T)>, BuildHasherDefault<Mix>>,
-    ints: HashMap<i64, T, BuildHasherDefault<Mix>>,
+    words: Mixed<u64, Vec<(Box<str>, T)>>,
+    ints: Mixed<i64, T>,
     /// Words that end in `*`, longest first.
     prefixes: Vec<(Box<str>, T)>,
     /// Words that begin with `*`, longest first.
@@ -106,7 +108,6 @@ impl<T: Copy> Table<T> {
             Val::Text(text) => self.text(text),
             Val::Int(n) => self.int(*n),
             Val::Bool(b) => self.text(if *b { "true" } else { "false" }),
-            Val::Float(x) => self.text(&x.to_string()),
             Val::Time(_) | Val::None => None,
         }
     }

@@ -163,12 +163,12 @@ fn spoil(value: &mut Value<'_>, dice: &mut u64) {
 /// The samples of every definition with odd values in them: still sound events.
 #[test]
 fn spoilt_samples_become_sound_events() {
-    let content = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../content/sources");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../content/sources");
     let mut dice = 0x2545_f491_4f6c_dd1d;
     let mut known = 0;
     for source in sources() {
-        let samples = fs::read_dir(content.join(&source.name).join("samples")).unwrap();
-        for path in samples.flatten().map(|e| e.path()) {
+        let dir = folder.join(&source.name).join("samples");
+        for path in fs::read_dir(dir).unwrap().flatten().map(|e| e.path()) {
             let name = path.to_string_lossy().into_owned();
             if name.ends_with(".events.json") {
                 continue;
@@ -184,7 +184,9 @@ fn spoilt_samples_become_sound_events() {
                 for _ in 0..12 {
                     let mut spoilt = record.clone();
                     if let Value::Map(entries) = &mut spoilt.fields {
-                        entries.iter_mut().for_each(|(_, v)| spoil(v, &mut dice));
+                        for (_, value) in entries {
+                            spoil(value, &mut dice);
+                        }
                     }
                     let made = NORMALIZER.normalize(&spoilt, &context);
                     known += usize::from(made.definition.is_some());

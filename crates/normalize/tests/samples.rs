@@ -49,7 +49,7 @@ fn every_sample_becomes_what_is_expected() {
     let sources = sources();
     let (normalizer, _) = Normalizer::compile(sources.clone());
     let time: Micros = SAMPLE_TIME.parse().unwrap();
-    let mut failures = String::new();
+    let mut failures = Vec::new();
     let mut events = 0;
     for source in &sources {
         let samples = sorted(&content().join(&source.name).join("samples"));
@@ -58,13 +58,13 @@ fn every_sample_becomes_what_is_expected() {
             .filter(|p| !p.to_string_lossy().ends_with(".events.json"))
             .collect();
         if samples.is_empty() {
-            failures += &format!("{} has no samples\n", source.name);
+            failures.push(format!("{} has no samples", source.name));
         }
         for path in samples {
             let name = path.file_name().unwrap().to_string_lossy().into_owned();
             let reading = parse::read_all(&fs::read(&path).unwrap(), &name);
             for flaw in &reading.flaws {
-                failures += &format!("{name}: {}\n", flaw.message);
+                failures.push(format!("{name}: {}", flaw.message));
             }
             let beside = path.with_extension("events.json");
             let records: &[Record<'_>] = &reading.records;
@@ -91,10 +91,21 @@ fn every_sample_becomes_what_is_expected() {
                 continue;
             }
             for diagnostic in &result.diagnostics {
-                failures += &diagnostic.to_string();
+                failures.push(diagnostic.to_string());
             }
         }
     }
-    assert!(failures.is_empty(), "\n{failures}");
+    assert!(failures.is_empty(), "\n{}", failures.join("\n"));
     assert!(events > 0);
+}
+
+/// The page that people read lists every function, as the table says it.
+#[test]
+fn the_page_lists_every_function() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/adding/source.md");
+    let page = fs::read_to_string(page).unwrap();
+    for (name, about, example) in Normalizer::functions() {
+        let row = format!("| `{example}` | {about} |");
+        assert!(page.contains(&row), "docs/adding/source.md lacks {name}:\n{row}");
+    }
 }

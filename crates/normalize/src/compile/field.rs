@@ -6,7 +6,7 @@ use ocsf::{AttributeType, Class, Type};
 use super::{Compiler, captions, unknown_keys};
 use crate::condition::Condition;
 use crate::diagnostic::{Span, did_you_mean, nearest};
-use crate::expr::{Each, Expr, Mapping, Names, Yield};
+use crate::expr::{Each, Expr, Mapping, Members, Names, Yield};
 use crate::syntax;
 use crate::target::{Form, Member, Target};
 use crate::words::Table;
@@ -117,47 +117,12 @@ impl Compiler<'_, '_> {
             }
             Some(found) => Some(found),
             None => {
-                let (span, help) = self.where_lost(key, class);
+                let (span, help) = where_lost(key, class);
                 let title = format!("`{}` is not an attribute of {}", key.text, class.name);
                 self.reporter.add("S012", span, title, "OCSF does not know this", help);
                 None
             }
         }
-    }
-
-    /// Which step of a path is unknown, and what it may have meant.
-    fn where_lost(&self, key: &Key, class: &'static Class) -> (Span, String) {
-        let mut shape = Some(&class.shape);
-        let mut column = key.span.column;
-        for step in key.text.split('.') {
-            let name = step.split('[').next().unwrap_or_default();
-            let span = Span { column, width: step.chars().count().max(1), ..key.span };
-            let Some(of) = shape else {
-                return (span, "what stands before it has no attributes".to_owned());
-            };
-            let Some(attribute) = of.attribute(name) else {
-                let near = nearest(name, of.attributes().map(|a| a.name));
-                let help = match did_you_mean(&near) {
-                    help if help.is_empty() => {
-                        let kind = if of.name == class.name { "classes" } else { "objects" };
-                        let version = ocsf::VERSION;
-                        format!("see https://schema.ocsf.io/{version}/{kind}/{}", of.name)
-                    }
-                    help => help,
-                };
-                return (span, help);
-            };
-            if attribute.many && !step.contains('[') && key.text.len() > step.len() {
-                let chosen = "it is a list: choose an element, `[0]`, or fill it with `each`";
-                return (span, chosen.to_owned());
-            }
-            shape = match attribute.ty {
-                Type::Object(id) => id.get().map(|o| &o.shape),
-                _ => None,
-            };
-            column += step.chars().count() + 1;
-        }
-        (key.span, String::new())
     }
 
     /// The value of an attribute that is a list.
@@ -192,14 +157,10 @@ impl Compiler<'_, '_> {
         let known = || ["each", "when", "fields", "value"].into_iter();
         unknown_keys(node.as_map()?, known, "`each`", self.reporter);
         let each = node.get("each")?;
-        let list = if let Some(text) = each.as_text() { self.names.path(text, each.inner(), self.reporter)? } else {
-            self.reporter.add(
-                "S006",
-                each.span,
-                "`each` is a path to a list",
-                "this is not",
-                "",
-            );
+        let list = if let Some(text) = each.as_text() {
+            self.names.path(text, each.inner(), self.reporter)?
+        } else {
+            self.reporter.add("S006", each.span, "`each` is a path to a list", "this is not", "");
             return None;
         };
         let outer = std::mem::replace(&mut self.names, Names::plain(self.absent.clone()));
@@ -238,12 +199,7 @@ impl Compiler<'_, '_> {
         }
     }
 
-    fn members(
-        &mut self,
-        fields: &Node,
-        class: &'static Class,
-        path: &str,
-    ) -> Option<Box<[(Member, Expr)]>> {
+    fn members(&mut self, fields: &Node, class: &'static Class, path: &str) -> Option<Members> {
         let mut members = Vec::new();
         for (key, value) in fields.as_map()? {
             let full = format!("{path}[].{}", key.text);
@@ -325,16 +281,22 @@ impl Compiler<'_, '_> {
         let keep = matches!(form, Form::Numbers(_));
         let mut table = Table::new();
         let mut to = Vec::new();
-        let map = if let Some(map) = node.get("map") { match map.as_text() {
-            Some(name) => if let Some(map) = self.maps.get(name) { map.clone() } else {
-                let title = format!("there is no map `{name}`");
-                let names: Vec<&str> = self.maps.keys().map(|k| &**k).collect();
-                let help = did_you_mean(&nearest(name, names.into_iter()));
-                self.reporter.add("S016", map.span, title, "not under `maps`", help);
-                return None;
-            },
-            None => map.clone(),
-        } } else {
+        let map = if let Some(map) = node.get("map") {
+            match map.as_text() {
+                Some(name) => {
+                    if let Some(map) = self.maps.get(name) {
+                        map.clone()
+                    } else {
+                        let title = format!("there is no map `{name}`");
+                        let names: Vec<&str> = self.maps.keys().map(|k| &**k).collect();
+                        let help = did_you_mean(&nearest(name, names.into_iter()));
+                        self.reporter.add("S016", map.span, title, "not under `maps`", help);
+                        return None;
+                    }
+                }
+                None => map.clone(),
+            }
+        } else {
             self.reporter.add(
                 "S003",
                 node.span,
@@ -429,7 +391,9 @@ impl Compiler<'_, '_> {
             return Some(Expr::Either(all?.into()));
         }
         let Some(constant) = expr.constant() else { return Some(expr) };
-        if let Ok(settled) = form.settle(constant) { Some(Expr::Const(settled)) } else {
+        if let Ok(settled) = form.settle(constant) {
+            Some(Expr::Const(settled))
+        } else {
             let shown = constant.to_text().unwrap_or_default().into_owned();
             let near = match form {
                 Form::Numbers(e) | Form::Words(e) => {
@@ -449,4 +413,39 @@ impl Compiler<'_, '_> {
             None
         }
     }
+}
+
+/// Which step of a path is unknown, and what it may have meant.
+fn where_lost(key: &Key, class: &'static Class) -> (Span, String) {
+    let mut shape = Some(&class.shape);
+    let mut column = key.span.column;
+    for step in key.text.split('.') {
+        let name = step.split('[').next().unwrap_or_default();
+        let span = Span { column, width: step.chars().count().max(1), ..key.span };
+        let Some(of) = shape else {
+            return (span, "what stands before it has no attributes".to_owned());
+        };
+        let Some(attribute) = of.attribute(name) else {
+            let near = nearest(name, of.attributes().map(|a| a.name));
+            let help = match did_you_mean(&near) {
+                help if help.is_empty() => {
+                    let kind = if of.name == class.name { "classes" } else { "objects" };
+                    let version = ocsf::VERSION;
+                    format!("see https://schema.ocsf.io/{version}/{kind}/{}", of.name)
+                }
+                help => help,
+            };
+            return (span, help);
+        };
+        if attribute.many && !step.contains('[') && key.text.len() > step.len() {
+            let chosen = "it is a list: choose an element, `[0]`, or fill it with `each`";
+            return (span, chosen.to_owned());
+        }
+        shape = match attribute.ty {
+            Type::Object(id) => id.get().map(|o| &o.shape),
+            _ => None,
+        };
+        column += step.chars().count() + 1;
+    }
+    (key.span, String::new())
 }

@@ -229,6 +229,9 @@ impl<'a> Header<'a> {
         if self.tag(false) {
             return;
         }
+        if !is_host(word) {
+            return;
+        }
         let host = word.strip_suffix(':').filter(|host| !host.contains(':'));
         self.text("hostname", host.unwrap_or(word));
         self.skip(word.len());
@@ -346,10 +349,8 @@ impl<'a> Header<'a> {
                 return false;
             }
             rest
-        } else if let Some((word, rest)) =
-            behind.strip_prefix(" <").and_then(|t| t.split_once(">:"))
-        {
-            level = Some(word).filter(|word| word.len() < 16);
+        } else if let Some((word, rest)) = level_in_brackets(behind) {
+            level = Some(word);
             rest
         } else if !pid.is_empty() && behind.starts_with(' ') {
             behind
@@ -375,6 +376,26 @@ fn body_follows(text: &str) -> bool {
         Some(b'L') => text.starts_with("LEEF:"),
         _ => false,
     }
+}
+
+/// True when a word may name a machine: a name, an address, a path of relays.
+fn is_host(word: &str) -> bool {
+    let known = |b: u8| {
+        b.is_ascii_alphanumeric()
+            || b >= 0x80
+            || matches!(b, b'.' | b'-' | b'_' | b':' | b'/' | b'%' | b'@')
+    };
+    !word.is_empty() && word.len() <= 255 && word.bytes().all(known)
+}
+
+/// The word of ` <Notice>: ` or ` <Notice> `, and what follows.
+fn level_in_brackets(text: &str) -> Option<(&str, &str)> {
+    let inner = text.strip_prefix(" <")?;
+    let letters = inner.bytes().take(16).take_while(u8::is_ascii_alphabetic).count();
+    let (word, rest) = inner.split_at_checked(letters)?;
+    let rest = rest.strip_prefix('>')?;
+    let rest = rest.strip_prefix(':').unwrap_or(rest);
+    (letters > 0 && matches!(rest.as_bytes().first(), None | Some(b' '))).then_some((word, rest))
 }
 
 /// Words for a severity that some files write in front of the program.

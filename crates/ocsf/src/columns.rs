@@ -7,7 +7,7 @@
 use model::EntityKind::{Address, Domain, Email, File, Hash, Host, Process, Resource, Url, User};
 
 use crate::Column;
-use crate::Kind::{Bool, Int, Json, Long, Text, Time};
+use crate::Kind::{Bool, Double, Int, Json, Long, Text, Time};
 use crate::column::c;
 
 /// How many columns at the start every event has: [`crate::Event::core`] gives their values.
@@ -46,6 +46,7 @@ pub static COLUMNS: &[Column] = &[
     c("actor_user_account_uid", "actor.user.account.uid", Text).pivot(),
     c("actor_user_domain", "actor.user.domain", Text),
     c("actor_user_email_addr", "actor.user.email_addr", Text).pivot().observable(5).entity(Email),
+    c("actor_user_full_name", "actor.user.full_name", Text),
     c("actor_user_name", "actor.user.name", Text).pivot().observable(4).entity(User),
     c("actor_user_type", "actor.user.type", Text),
     c("actor_user_uid", "actor.user.uid", Text).pivot().observable(31).entity(User),
@@ -89,6 +90,8 @@ pub static COLUMNS: &[Column] = &[
     c("device_mac", "device.mac", Text).pivot().observable(3),
     c("device_name", "device.name", Text).pivot().entity(Host),
     c("device_os_name", "device.os.name", Text),
+    c("device_os_type", "device.os.type", Text),
+    c("device_os_type_id", "device.os.type_id", Int),
     c("device_type", "device.type", Text),
     c("device_uid", "device.uid", Text).pivot().observable(47).entity(Host),
     c("direction", "direction", Text),
@@ -183,6 +186,7 @@ pub static COLUMNS: &[Column] = &[
     c("metadata_original_time", "metadata.original_time", Text),
     c("metadata_product_name", "metadata.product.name", Text),
     c("metadata_product_vendor_name", "metadata.product.vendor_name", Text),
+    c("metadata_sequence", "metadata.sequence", Int),
     c("metadata_tenant_uid", "metadata.tenant_uid", Text).pivot(),
     c("module_file_hashes_md5", "module.file.hashes[md5].value", Text).pivot().observable(8).entity(Hash),
     c("module_file_hashes_sha1", "module.file.hashes[sha-1].value", Text).pivot().observable(8).entity(Hash),
@@ -250,6 +254,9 @@ pub static COLUMNS: &[Column] = &[
     c("src_endpoint_ip", "src_endpoint.ip", Text).pivot().observable(2).entity(Address),
     c("src_endpoint_location_city", "src_endpoint.location.city", Text),
     c("src_endpoint_location_country", "src_endpoint.location.country", Text),
+    c("src_endpoint_location_lat", "src_endpoint.location.lat", Double),
+    c("src_endpoint_location_long", "src_endpoint.location.long", Double),
+    c("src_endpoint_location_region", "src_endpoint.location.region", Text),
     c("src_endpoint_mac", "src_endpoint.mac", Text).pivot().observable(3),
     c("src_endpoint_name", "src_endpoint.name", Text).pivot(),
     c("src_endpoint_port", "src_endpoint.port", Int),
@@ -279,6 +286,7 @@ pub static COLUMNS: &[Column] = &[
     c("user_account_uid", "user.account.uid", Text).pivot(),
     c("user_domain", "user.domain", Text),
     c("user_email_addr", "user.email_addr", Text).pivot().observable(5).entity(Email),
+    c("user_full_name", "user.full_name", Text),
     c("user_name", "user.name", Text).pivot().observable(4).entity(User),
     c("user_type", "user.type", Text),
     c("user_uid", "user.uid", Text).pivot().observable(31).entity(User),

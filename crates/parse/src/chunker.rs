@@ -162,8 +162,11 @@ impl<R: Read> Chunker<R> {
 
     fn cut(&mut self, cutter: &mut dyn Cutter) -> io::Result<Option<Chunk>> {
         let mut want = self.limits.chunk;
-        loop {
+        // What waits is moved to the front before more is read: not for every small chunk.
+        if self.waiting().len() <= want / 2 {
             self.fill(want)?;
+        }
+        loop {
             // More may be there than is wanted at once.
             let waiting = self.waiting();
             let window = waiting.get(..want).unwrap_or(waiting);
@@ -177,12 +180,13 @@ impl<R: Read> Chunker<R> {
                 let take = cut.take.min(window.len());
                 return Ok(Some(self.take(take, cut.reader)));
             }
-            if last || want >= self.limits.record {
+            if last || window.len() >= self.limits.record {
                 self.skip(cutter)?;
                 want = self.limits.chunk;
-            } else {
+            } else if window.len() >= want {
                 want = want.saturating_mul(2).min(self.limits.record);
             }
+            self.fill(want)?;
         }
     }
 

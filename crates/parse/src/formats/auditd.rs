@@ -55,7 +55,8 @@ impl Format for Auditd {
 /// Reads a line that is an audit record by itself, such as the body of a syslog message; `None` when
 /// it is none.
 pub(crate) fn audit_fields(text: &str) -> Option<Value<'_>> {
-    let line = line::parse(text)?;
+    let mut line = line::parse(text)?;
+    line::join_pieces(&mut line.fields);
     let mut fields = lead(&line);
     fields.push((Cow::Borrowed("type"), Value::Str(line.kind)));
     fields.extend(line.fields);
@@ -233,12 +234,31 @@ fn emit(event: Event<'_>, chunk: &[u8], offset: u64, sink: &mut dyn Sink) {
     sink.record(Record { offset, index: 0, raw, fields, flaws });
 }
 
+/// Arguments may fill several lines: makes them one, the pieces of long ones joined.
+fn join_arguments(parts: &mut Vec<AuditLine<'_>>) {
+    let Some(first) = parts.iter().position(|part| part.kind == "EXECVE") else { return };
+    let mut all = Vec::new();
+    let mut number = 0;
+    parts.retain_mut(|part| {
+        number += 1;
+        if part.kind == "EXECVE" {
+            all.append(&mut part.fields);
+        }
+        part.kind != "EXECVE" || number == first + 1
+    });
+    line::join_pieces(&mut all);
+    if let Some(part) = parts.get_mut(first) {
+        part.fields = all;
+    }
+}
+
 /// The fields of an event: those of all its lines in one level, and the lines themselves.
 fn merge(mut parts: Vec<AuditLine<'_>>) -> Fields<'_> {
     // The line that only says that there are no more.
     if parts.len() > 1 {
         parts.retain(|part| part.kind != "EOE");
     }
+    join_arguments(&mut parts);
     let Some(first) = parts.first() else { return Vec::new() };
     let mut fields = lead(first);
     let mut types: Vec<Value<'_>> = Vec::new();

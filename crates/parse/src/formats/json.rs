@@ -30,7 +30,7 @@ impl Format for Json {
     fn sniff(&self, head: &Head<'_>) -> u8 {
         let text = head.bytes.trim_ascii_start();
         let (mut whole, mut total) = (0, 0);
-        for line in head.lines().take(50) {
+        for line in head.lines().filter(|line| !line.starts_with(b"#")).take(50) {
             total += 1;
             whole += u32::from(is_whole(line));
         }
@@ -92,7 +92,7 @@ fn is_lines(head: &Head<'_>) -> bool {
         return false;
     }
     let (mut whole, mut total) = (0, 0);
-    for line in head.lines().take(50) {
+    for line in head.lines().filter(|line| !line.starts_with(b"#")).take(50) {
         total += 1;
         whole += u32::from(is_whole(line));
     }
@@ -204,7 +204,7 @@ impl Values<'_> {
             match scan::next(self.bytes, at, place, true) {
                 Item::Nothing => return self.bytes.len(),
                 Item::Open { start } => at = self.value(start, self.bytes.len(), in_list, sink),
-                Item::Value { start, end } | Item::Broken { start, end } => {
+                Item::Value { start, end } | Item::Broken { start, end, .. } => {
                     at = self.value(start, end, in_list, sink);
                 }
                 Item::Junk { start, end } => {
@@ -397,6 +397,7 @@ impl Cutter for JsonStream {
                     };
                     return self.go(next, close + 1);
                 }
+                Item::Broken { end, plain: true, .. } => at = end,
                 Item::Broken { end, .. } => {
                     // What follows is read by a reader that knows.
                     let cut = read_to(end, self);

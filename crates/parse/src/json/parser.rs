@@ -11,6 +11,10 @@ use model::{FlawKind, Value};
 /// How deep lists and maps may be nested.
 pub(crate) const DEPTH: usize = 128;
 
+/// How many values one value may hold. A hostile record of 16 MiB could otherwise grow to half a
+/// gigabyte of them.
+pub(crate) const VALUES: usize = 1024 * 1024;
+
 /// What is wrong, and where in the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Fault {
@@ -29,6 +33,8 @@ pub(crate) struct Parser<'a> {
     /// Set when reading cannot go on: everything unwinds and keeps what it has.
     broken: bool,
     faults: Vec<Fault>,
+    /// How many values may still come.
+    left: usize,
     /// Members of the open lists and maps. Kept here until their container closes, so that each
     /// container is allocated once, in its exact size.
     items: Vec<Value<'a>>,
@@ -43,6 +49,7 @@ impl<'a> Parser<'a> {
             at: 0,
             broken: false,
             faults: Vec::new(),
+            left: VALUES,
             items: Vec::new(),
             entries: Vec::new(),
         }
@@ -52,6 +59,7 @@ impl<'a> Parser<'a> {
     pub(crate) fn value_at(&mut self, at: usize) -> Value<'a> {
         self.at = at;
         self.broken = false;
+        self.left = VALUES;
         self.faults.clear();
         self.skip_space();
         self.value(0)
@@ -102,6 +110,12 @@ impl<'a> Parser<'a> {
     }
 
     fn value(&mut self, depth: usize) -> Value<'a> {
+        if self.left == 0 {
+            self.note(self.at, FlawKind::Limit, "more than a million values; the rest is left out");
+            self.broken = true;
+            return Value::Null;
+        }
+        self.left -= 1;
         match self.peek() {
             Some(b'"') => match self.string() {
                 Some(text) => Value::Str(text),
@@ -160,6 +174,17 @@ impl<'a> Parser<'a> {
         true
     }
 
+    /// Whether the container ends behind a comma, as people write by hand.
+    fn closes(&mut self, bracket: u8) -> bool {
+        self.skip_space();
+        let closes = self.peek() == Some(bracket);
+        if closes {
+            self.note(self.at, FlawKind::Syntax, "a comma that nothing follows is passed over");
+            self.at += 1;
+        }
+        closes
+    }
+
     fn list(&mut self, depth: usize) -> Value<'a> {
         if !self.enter(depth) {
             return Value::Null;
@@ -181,7 +206,9 @@ impl<'a> Parser<'a> {
             match self.peek() {
                 Some(b',') => {
                     self.at += 1;
-                    self.skip_space();
+                    if self.closes(b']') {
+                        break;
+                    }
                 }
                 Some(b']') => {
                     self.at += 1;
@@ -218,7 +245,9 @@ impl<'a> Parser<'a> {
             match self.peek() {
                 Some(b',') => {
                     self.at += 1;
-                    self.skip_space();
+                    if self.closes(b'}') {
+                        break;
+                    }
                 }
                 Some(b'}') => {
                     self.at += 1;

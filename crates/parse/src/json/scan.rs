@@ -42,8 +42,9 @@ pub(crate) enum Item {
     Open { start: usize },
     /// A whole value.
     Value { start: usize, end: usize },
-    /// A value that never ended: another one begins where it is given up.
-    Broken { start: usize, end: usize },
+    /// A value that never ended: another one begins where it is given up. `plain` says that the
+    /// bytes up to there suffice to see it, or that wariness does.
+    Broken { start: usize, end: usize, plain: bool },
     /// Bytes that begin no list or map, nor (in a list) a scalar.
     Junk { start: usize, end: usize },
     /// The end of the list whose elements are read.
@@ -156,7 +157,7 @@ fn container(bytes: &[u8], start: usize, place: Place, last: bool) -> Item {
         }
     }
     match next_value {
-        Some(end) => Item::Broken { start, end },
+        Some(end) => Item::Broken { start, end, plain: place.wary || depth.crossed },
         None => Item::Value { start, end: bytes.len() },
     }
 }

@@ -44,9 +44,6 @@ pub(super) fn parse(line: &str) -> Option<AuditLine<'_>> {
     let mut fields = Vec::new();
     let rest = rest.strip_prefix(':').unwrap_or(rest);
     Pairs { kind: &kind, old: false }.read(rest, &mut fields, 0);
-    if kind == "EXECVE" {
-        join_pieces(&mut fields);
-    }
     Some(AuditLine { node, serial: serial.parse().ok()?, kind, id, time, fields })
 }
 
@@ -236,7 +233,7 @@ pub(super) fn argument(key: &str) -> Option<u32> {
 }
 
 /// Joins arguments so long that they came in pieces: `a2_len=…`, `a2[0]=…`, `a2[1]=…`.
-fn join_pieces(fields: &mut Fields<'_>) {
+pub(super) fn join_pieces(fields: &mut Fields<'_>) {
     if !fields.iter().any(|(key, _)| key.contains('[')) {
         return;
     }
@@ -295,7 +292,8 @@ mod tests {
 
     fn read(line: &str) -> Vec<(String, String)> {
         let text = |v: &Value<'_>| serde_json::to_value(v).unwrap().to_string().replace('"', "");
-        let line = parse(line).unwrap();
+        let mut line = parse(line).unwrap();
+        join_pieces(&mut line.fields);
         line.fields.iter().map(|(k, v)| (k.to_string(), text(v))).collect()
     }
 

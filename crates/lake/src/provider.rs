@@ -20,7 +20,7 @@ use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
-use datafusion::physical_optimizer::pruning::PruningPredicate;
+use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::scalar::ScalarValue;
@@ -111,9 +111,9 @@ impl SnapshotTable {
         };
         let names = DFSchema::try_from(Arc::clone(&self.schema))?;
         let physical = state.create_physical_expr(filter, &names)?;
-        let Ok(predicate) = PruningPredicate::try_new(physical, Arc::clone(&self.schema)) else {
-            return Ok(all());
-        };
+        let schema = Arc::clone(&self.schema);
+        let builder = PruningPredicateBuilder::new().with_file_schema(schema);
+        let Some(predicate) = builder.build(physical) else { return Ok(all()) };
         let statistics = self.files.iter().map(|file| Arc::clone(&file.statistics)).collect();
         let statistics = PrunableStatistics::new(statistics, Arc::clone(&self.schema));
         let keep = predicate.prune(&statistics)?;
@@ -153,7 +153,9 @@ impl TableProvider for SnapshotTable {
             .cloned()
             .partition(|field| self.table.partition_columns().contains(&field.name().as_str()));
         let partition_count = partitions.len();
-        let schema = TableSchema::new(Arc::new(Schema::new(columns)), partitions);
+        let schema = TableSchema::builder(Arc::new(Schema::new(columns)))
+            .with_table_partition_cols(partitions)
+            .build();
         let cache = state.runtime_env().cache_manager.get_file_metadata_cache();
         let source = ParquetSource::new(schema)
             .with_table_parquet_options(state.table_options().parquet.clone())

@@ -1,1 +1,44 @@
-//! Placeholder head.
+//! The application: each use case once, whoever asks. The only room in which stages meet.
+//!
+//! [`investigate`](mod@investigate) is the main job; around it stand the smaller use cases:
+//! `normalize`, `sources`, `rules`, `query`, `hunts`, `report`, `doctor`. The command line (and later
+//! the web) calls these and adds nothing but form.
+//!
+//! This room knows no terminal, no HTTP and no file format.
+
+mod content;
+mod failure;
+mod investigate;
+mod meter;
+mod stages;
+
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use model::Micros;
+
+pub use collect::Input;
+pub use content::{Content, Text};
+pub use failure::{Failure, Kind};
+pub use investigate::{Options, Outcome, investigate};
+pub use meter::Meter;
+pub use stages::{RuleChoice, Stages};
+
+/// The time now, in microseconds since 1970 UTC. The one clock of the application.
+pub fn now() -> Micros {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+}
+
+/// The runtime on which the lake and the query engine work.
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(failure::system("cannot start the runtime"))
+}
+
+/// The lake of a data folder.
+pub(crate) fn open_lake(data: &Path) -> Result<lake::Lake, Failure> {
+    lake::Lake::open(&data.join("lake").display().to_string()).map_err(investigate::from_lake)
+}

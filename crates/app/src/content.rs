@@ -1,0 +1,137 @@
+//! Content: what a responder edits without compiling. The built-in content is overlaid by the
+//! user's own folder, file by file: a file of the same name replaces the built-in one.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+include!(concat!(env!("OUT_DIR"), "/content.rs"));
+
+/// One file of content larger than this is refused: nobody writes a rule of that size by hand.
+const FILE_LIMIT: u64 = 4 << 20;
+
+/// Files of content by their name below the content folder (`rules/okta/mfa_fatigue.yml`).
+#[derive(Debug, Clone, Default)]
+pub struct Content {
+    files: BTreeMap<String, Text>,
+    /// Files that could not be read, and why.
+    pub problems: Vec<String>,
+}
+
+/// A content file's text, and where it came from.
+#[derive(Debug, Clone)]
+pub struct Text {
+    /// What a person would open to edit it; built-in files are named `built-in:NAME`.
+    pub path: String,
+    /// The text.
+    pub text: String,
+}
+
+impl Content {
+    /// The content that is built in.
+    pub fn built_in() -> Self {
+        let text = |name: &str, text: &str| Text { path: format!("built-in:{name}"), text: text.to_owned() };
+        let files = FILES.iter().map(|(name, body)| ((*name).to_owned(), text(name, body))).collect();
+        Self { files, problems: Vec::new() }
+    }
+
+    /// Lays a folder with `sources/`, `rules/`, `hunts/` … over what is there.
+    #[must_use]
+    pub fn overlaid(mut self, folder: &Path) -> Self {
+        for path in yaml_files(folder, &mut self.problems) {
+            let name = path.strip_prefix(folder).unwrap_or(&path).display().to_string();
+            if name.split('/').any(|part| part == "samples") {
+                continue;
+            }
+            match read_text(&path) {
+                Ok(text) => {
+                    self.files.insert(name, Text { path: path.display().to_string(), text });
+                }
+                Err(problem) => self.problems.push(problem),
+            }
+        }
+        self
+    }
+
+    /// The files below a folder, in order of their names.
+    pub fn below<'c>(&'c self, folder: &'c str) -> impl Iterator<Item = (&'c str, &'c Text)> {
+        self.files
+            .iter()
+            .filter(move |(name, _)| name.strip_prefix(folder).is_some_and(|n| n.starts_with('/')))
+            .map(|(name, text)| (name.as_str(), text))
+    }
+}
+
+/// Reads every YAML file below the given files and folders, in order.
+pub(crate) fn read_yaml(paths: &[PathBuf], problems: &mut Vec<String>) -> Vec<Text> {
+    let mut texts = Vec::new();
+    for path in paths {
+        let files = if path.is_dir() { yaml_files(path, problems) } else { vec![path.clone()] };
+        for file in files {
+            match read_text(&file) {
+                Ok(text) => texts.push(Text { path: file.display().to_string(), text }),
+                Err(problem) => problems.push(problem),
+            }
+        }
+    }
+    texts
+}
+
+/// Reads a text file that a person wrote, bounded.
+pub(crate) fn read_text(path: &Path) -> Result<String, String> {
+    let say = |what: String| format!("{}: {what}", path.display());
+    let size = fs::metadata(path).map_err(|e| say(format!("cannot be read: {e}")))?.len();
+    if size > FILE_LIMIT {
+        return Err(say(format!("is {} MiB; content files end at 4 MiB", size >> 20)));
+    }
+    let bytes = fs::read(path).map_err(|e| say(format!("cannot be read: {e}")))?;
+    String::from_utf8(bytes).map_err(|e| {
+        say(format!("is not UTF-8 text (byte {})", e.utf8_error().valid_up_to()))
+    })
+}
+
+fn yaml_files(folder: &Path, problems: &mut Vec<String>) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut open = vec![folder.to_owned()];
+    while let Some(folder) = open.pop() {
+        let entries = match fs::read_dir(&folder) {
+            Ok(entries) => entries,
+            Err(error) => {
+                problems.push(format!("{}: cannot be read: {error}", folder.display()));
+                continue;
+            }
+        };
+        for entry in entries.flatten() {
+            let path = entry.path();
+            if path.is_dir() && !path.is_symlink() {
+                open.push(path);
+            } else if path.extension().is_some_and(|e| e == "yml" || e == "yaml") {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn the_users_file_replaces_the_built_in_one_of_the_same_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut content = Content::default();
+        let text = |t: &str| Text { path: String::new(), text: t.to_owned() };
+        content.files.insert("rules/a.yml".into(), text("built in"));
+        content.files.insert("rules/b.yml".into(), text("kept"));
+        fs::create_dir_all(folder.path().join("rules")).unwrap();
+        fs::write(folder.path().join("rules/a.yml"), "mine").unwrap();
+        fs::write(folder.path().join("rules/c.yml"), [0xff, 0xfe]).unwrap();
+        let content = content.overlaid(folder.path());
+        let texts: Vec<_> = content.below("rules").map(|(_, t)| t.text.as_str()).collect();
+        assert_eq!(texts, ["mine", "kept"]);
+        assert!(content.problems[0].contains("not UTF-8"));
+    }
+}

@@ -1,0 +1,194 @@
+//! The feed: one thread that walks the evidence, recognises each parcel and cuts it into chunks.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
+
+use collect::{Evidence, Found, Input, Limits};
+use lake::FlawRow;
+use model::{Digest, Flaw, FlawKind, Micros, Parcel};
+
+use super::tally::Entry;
+use crate::Meter;
+
+/// A parcel as a worker needs it.
+#[derive(Debug)]
+pub(crate) struct Job {
+    pub(crate) parcel: Parcel,
+    /// Place in the list of parcels.
+    pub(crate) index: usize,
+    pub(crate) modified: Option<Micros>,
+    pub(crate) parser: &'static str,
+}
+
+/// A piece of work: a chunk of a parcel.
+pub(crate) struct Work {
+    pub(crate) job: Arc<Job>,
+    pub(crate) chunk: parse::Chunk,
+}
+
+/// What the feed reports when everything has been handed out.
+#[derive(Debug, Default)]
+pub(crate) struct Fed {
+    pub(crate) entries: Vec<Entry>,
+    pub(crate) flaws: Vec<FlawRow>,
+    /// Parcels left out because an earlier run has read them.
+    pub(crate) known: u64,
+}
+
+/// Where the feed takes from and what it must not read again.
+pub(crate) struct Source<'s> {
+    pub(crate) inputs: &'s [Input],
+    pub(crate) spool: &'s Path,
+    pub(crate) now: Micros,
+    pub(crate) known: &'s BTreeSet<Digest>,
+}
+
+/// Feeds the workers until the evidence ends, the person stops it, or nobody takes any more.
+pub(crate) fn feed(source: &Source<'_>, meter: &Meter, work: &SyncSender<Work>) -> Fed {
+    let mut feeder =
+        Feeder { known: source.known, meter, work, seen: BTreeMap::new(), fed: Fed::default() };
+    collect::walk(source.inputs, &Limits::default(), source.spool, source.now, &mut |found| {
+        match found {
+            Found::Evidence(evidence) => feeder.evidence(&evidence),
+            Found::Container(parcel, kind) => {
+                feeder.container(parcel, kind.name());
+                ControlFlow::Continue(())
+            }
+            Found::Flaw(origin, flaw) => {
+                feeder.fed.flaws.push(FlawRow { parcel: None, origin, flaw });
+                ControlFlow::Continue(())
+            }
+        }
+    });
+    feeder.fed
+}
+
+struct Feeder<'f> {
+    known: &'f BTreeSet<Digest>,
+    meter: &'f Meter,
+    work: &'f SyncSender<Work>,
+    /// Digest to origin: equal bytes are the same events, told once.
+    seen: BTreeMap<Digest, String>,
+    fed: Fed,
+}
+
+impl Feeder<'_> {
+    fn container(&mut self, parcel: Parcel, kind: &str) {
+        if !parcel.origin.contains("!/") {
+            Meter::add(&self.meter.bytes_done, parcel.size);
+        }
+        self.enter(parcel, kind, "");
+    }
+
+    fn evidence(&mut self, evidence: &Evidence) -> ControlFlow<()> {
+        if self.meter.stopped() {
+            return ControlFlow::Break(());
+        }
+        let parcel = evidence.parcel.clone();
+        if parcel.origin.contains("!/") {
+            Meter::add(&self.meter.bytes_total, parcel.size);
+        }
+        let size = parcel.size;
+        let flow = self.read(parcel, evidence);
+        Meter::add(&self.meter.parcels, 1);
+        if let Read::Skipped = flow {
+            Meter::add(&self.meter.bytes_done, size);
+        }
+        if let Read::Stopped = flow { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+
+    fn read(&mut self, parcel: Parcel, evidence: &Evidence) -> Read {
+        if self.known.contains(&parcel.digest) {
+            self.fed.known += 1;
+            return Read::Skipped;
+        }
+        if parcel.size == 0 {
+            self.enter(parcel, "", "empty");
+            return Read::Skipped;
+        }
+        if let Some(first) = self.seen.get(&parcel.digest) {
+            let note = format!("the same bytes as {first}; its events are told once");
+            self.enter(parcel, "", &note);
+            return Read::Skipped;
+        }
+        self.seen.insert(parcel.digest, parcel.origin.clone());
+        let opened = evidence.open().and_then(|stream| {
+            let name = parcel.origin.rsplit('/').next().unwrap_or_default();
+            parse::Chunker::new(stream, name, parse::Limits::default())
+        });
+        let mut chunker = match opened {
+            Ok(chunker) => chunker,
+            Err(error) => {
+                self.flaw(&parcel, io_flaw(0, &error));
+                self.enter(parcel, "", "could not be read");
+                return Read::Skipped;
+            }
+        };
+        let Some(format) = chunker.format() else {
+            let note = format!("not read: looks like {}", chunker.recognised().name());
+            for flaw in chunker.take_flaws() {
+                self.flaw(&parcel, flaw);
+            }
+            self.enter(parcel, "", &note);
+            return Read::Skipped;
+        };
+        let job = Arc::new(Job {
+            index: self.fed.entries.len(),
+            modified: evidence.modified,
+            parser: format.name(),
+            parcel: parcel.clone(),
+        });
+        self.enter(parcel, format.name(), "");
+        let mut end = 0;
+        let flow = loop {
+            if self.meter.stopped() {
+                break Read::Stopped;
+            }
+            match chunker.next() {
+                Ok(Some(chunk)) => {
+                    end = chunk.offset + chunk.bytes.len() as u64;
+                    if self.work.send(Work { job: Arc::clone(&job), chunk }).is_err() {
+                        break Read::Stopped;
+                    }
+                }
+                Ok(None) => break Read::Whole,
+                Err(error) => {
+                    self.flaw(&job.parcel, io_flaw(end, &error));
+                    break Read::Whole;
+                }
+            }
+        };
+        for flaw in chunker.take_flaws() {
+            self.flaw(&job.parcel, flaw);
+        }
+        flow
+    }
+
+    fn enter(&mut self, parcel: Parcel, format: &str, note: &str) {
+        let entry = Entry { parcel, format: format.to_owned(), note: note.to_owned() };
+        self.fed.entries.push(entry);
+    }
+
+    fn flaw(&mut self, parcel: &Parcel, flaw: Flaw) {
+        let row = FlawRow { parcel: Some(parcel.digest), origin: parcel.origin.clone(), flaw };
+        self.fed.flaws.push(row);
+    }
+}
+
+enum Read {
+    Whole,
+    Skipped,
+    Stopped,
+}
+
+fn io_flaw(offset: u64, error: &std::io::Error) -> Flaw {
+    Flaw {
+        offset,
+        kind: FlawKind::Io,
+        message: format!("cannot be read past byte {offset}: {error}"),
+        record_lost: false,
+    }
+}

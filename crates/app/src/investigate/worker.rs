@@ -1,0 +1,259 @@
+//! A worker: chunk in, rows and findings out. Everything between borrows from the chunk.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex};
+
+use detect::{Detector, View};
+use lake::{EventRows, FlawRow, RunWriter, Table, UnrecognisedRow};
+use model::{Finding, Flaw, FlawKind, Level, Provenance, Record, inert, shortened};
+use normalize::Context;
+
+use super::feed::{Job, Work};
+use super::spill::Spill;
+use super::tally::Book;
+use crate::Meter;
+use crate::stages::Stages;
+
+/// Rows after which a batch goes to the lake.
+const ROWS: usize = 8_192;
+/// Bytes after which it goes earlier.
+const BYTES: usize = 16 << 20;
+/// Flaws and findings after which they go on.
+const HELD: usize = 1_024;
+/// Characters of a sample of an unknown record.
+const SAMPLE: usize = 600;
+
+/// What all workers share.
+pub(crate) struct Shared<'s> {
+    pub(crate) stages: &'s Stages,
+    pub(crate) meter: &'s Meter,
+    pub(crate) writer: RunWriter,
+    pub(crate) spill: &'s Mutex<Spill>,
+    pub(crate) min_level: Level,
+}
+
+/// One thread's state.
+pub(crate) struct Worker<'s> {
+    shared: &'s Shared<'s>,
+    pub(crate) detector: Detector,
+    pub(crate) book: Book,
+    rows: EventRows,
+    flaws: Vec<FlawRow>,
+    findings: Vec<Finding>,
+    events: u64,
+    failure: Option<String>,
+}
+
+impl<'s> Worker<'s> {
+    pub(crate) fn new(shared: &'s Shared<'s>) -> Self {
+        Self {
+            shared,
+            detector: shared.stages.rules.detector(),
+            book: Book::default(),
+            rows: EventRows::new(),
+            flaws: Vec::new(),
+            findings: Vec::new(),
+            events: 0,
+            failure: None,
+        }
+    }
+
+    /// Reads a chunk. An `Err` is a failure of the lake or the disk, in a sentence.
+    pub(crate) fn take(&mut self, work: &Work) -> Result<(), String> {
+        let Work { job, chunk } = work;
+        let read = catch_unwind(AssertUnwindSafe(|| {
+            let mut sink = Reading { worker: self, job };
+            chunk.reader.read(&chunk.bytes, chunk.offset, &mut sink);
+        }));
+        if read.is_err() {
+            let flaw = Flaw {
+                offset: chunk.offset,
+                kind: FlawKind::Unsupported,
+                message: format!(
+                    "a defect of the {} parser stopped it in these {} bytes; what it read before \
+                     that was kept. Please report it",
+                    job.parser,
+                    chunk.bytes.len()
+                ),
+                record_lost: true,
+            };
+            self.flaw(job, flaw);
+        }
+        Meter::add(&self.shared.meter.bytes_done, chunk.bytes.len() as u64);
+        Meter::add(&self.shared.meter.events, std::mem::take(&mut self.events));
+        match self.failure.take() {
+            Some(failure) => Err(failure),
+            None => self.hand_on(HELD),
+        }
+    }
+
+    /// Hands on whatever is left.
+    pub(crate) fn finish(&mut self) -> Result<(), String> {
+        self.write_rows();
+        match self.failure.take() {
+            Some(failure) => Err(failure),
+            None => self.hand_on(1),
+        }
+    }
+
+    /// Hands on flaws and findings when there are at least this many.
+    fn hand_on(&mut self, at_least: usize) -> Result<(), String> {
+        if self.flaws.len() >= at_least {
+            let batch = lake::flaws_batch(&self.flaws).map_err(|e| e.to_string())?;
+            self.shared.writer.write(Table::Flaws, batch).map_err(|e| e.to_string())?;
+            self.flaws.clear();
+        }
+        if self.findings.len() >= at_least {
+            Meter::add(&self.shared.meter.findings, self.findings.len() as u64);
+            let mut spill = self.shared.spill.lock().map_err(|_| "a worker failed".to_owned())?;
+            spill.add(&mut self.findings).map_err(|e| format!("cannot keep findings: {e}"))?;
+        }
+        Ok(())
+    }
+
+    fn write_rows(&mut self) {
+        if self.rows.is_empty() || self.failure.is_some() {
+            return;
+        }
+        let written = self
+            .rows
+            .finish()
+            .and_then(|batch| self.shared.writer.write(Table::Events, batch));
+        if let Err(error) = written {
+            self.failure = Some(error.to_string());
+        }
+    }
+
+    fn flaw(&mut self, job: &Job, flaw: Flaw) {
+        let tally = self.book.of(job.index);
+        tally.flaws += 1;
+        tally.records_lost += u64::from(flaw.record_lost);
+        let parcel = Some(job.parcel.digest);
+        self.flaws.push(FlawRow { parcel, origin: job.parcel.origin.clone(), flaw });
+    }
+
+    fn record(&mut self, job: &Job, record: &Record<'_>) {
+        let shared = self.shared;
+        let context = Context {
+            parser: job.parser,
+            received_at: job.parcel.received_at,
+            modified: job.modified,
+            origin: &job.parcel.origin,
+        };
+        let normal = shared.stages.normalizer.normalize(record, &context);
+        let (definition, definition_version) =
+            normal.definition.map_or(("", 0), |d| (&*d.name, d.version));
+        let provenance = Provenance {
+            parcel: job.parcel.digest,
+            offset: record.offset,
+            index: record.index,
+            parser: job.parser,
+            definition,
+            definition_version,
+        };
+        let before = self.findings.len();
+        let view = View {
+            native: &record.fields,
+            raw: &record.raw,
+            logsource: normal.logsource,
+            uid: provenance.event_uid(),
+            time: normal.event.time,
+            source: normal.definition.map_or(&shared.stages.unknown_source, |d| &d.name),
+            parser: job.parser,
+            event: &normal.event,
+        };
+        self.detector.evaluate(&view, &mut self.findings);
+        if shared.min_level > Level::Informational {
+            let mut kept = before;
+            while let Some(finding) = self.findings.get(kept) {
+                if finding.level < shared.min_level {
+                    self.findings.swap_remove(kept);
+                } else {
+                    kept += 1;
+                }
+            }
+        }
+        self.rows.push(
+            &normal.event,
+            &provenance,
+            job.parcel.received_at,
+            &record.fields,
+            &record.raw,
+            normal.logsource,
+        );
+        self.events += 1;
+        let tally = self.book.of(job.index);
+        tally.records += 1;
+        tally.events += 1;
+        if normal.time_found {
+            tally.saw(normal.event.time);
+        }
+        if let Some(definition) = normal.definition {
+            match tally.definitions.get_mut(&*definition.name) {
+                Some(count) => *count += 1,
+                None => {
+                    tally.definitions.insert(definition.name.to_string(), 1);
+                }
+            }
+        } else {
+            self.unrecognised(job, record);
+        }
+        for flaw in record.flaws.iter().cloned().chain(normal.flaws) {
+            self.flaw(job, flaw);
+        }
+        if self.rows.len() >= ROWS || self.rows.approx_bytes() >= BYTES {
+            self.write_rows();
+        }
+    }
+
+    fn unrecognised(&mut self, job: &Job, record: &Record<'_>) {
+        let shape = shape(record);
+        self.book.unrecognised(job.index, &shape, || UnrecognisedRow {
+            parcel: job.parcel.digest,
+            origin: job.parcel.origin.clone(),
+            parser: job.parser.to_owned(),
+            shape: shape.clone(),
+            count: 1,
+            sample: sample(record),
+        });
+    }
+}
+
+/// What makes records alike: the names of their fields, the first two dozen of them.
+fn shape(record: &Record<'_>) -> String {
+    let model::Value::Map(fields) = &record.fields else { return String::new() };
+    let mut shape = String::new();
+    for (name, _) in fields.iter().take(24) {
+        if !shape.is_empty() {
+            shape.push(' ');
+        }
+        shape.push_str(&shortened(name, 40));
+    }
+    shape
+}
+
+fn sample(record: &Record<'_>) -> String {
+    let text = if record.raw.is_empty() {
+        serde_json::to_string(&record.fields).unwrap_or_default()
+    } else {
+        let head = record.raw.get(..4 * SAMPLE).unwrap_or(&record.raw);
+        String::from_utf8_lossy(head).into_owned()
+    };
+    inert(&shortened(&text, SAMPLE)).into_owned()
+}
+
+/// A worker reading a chunk of one parcel.
+struct Reading<'r, 's> {
+    worker: &'r mut Worker<'s>,
+    job: &'r Arc<Job>,
+}
+
+impl parse::Sink for Reading<'_, '_> {
+    fn record(&mut self, record: Record<'_>) {
+        self.worker.record(self.job, &record);
+    }
+
+    fn flaw(&mut self, flaw: Flaw) {
+        self.worker.flaw(self.job, flaw);
+    }
+}

@@ -1,0 +1,90 @@
+//! The stages with their content loaded: definitions compiled, rules compiled.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use detect::{RuleProblem, RuleText, Rules};
+use model::Hasher;
+use normalize::{Diagnostic, Normalizer, SourceText};
+
+use crate::content::{Content, read_yaml};
+
+/// Which rules to load.
+#[derive(Debug, Clone, Default)]
+pub struct RuleChoice {
+    /// Files and folders of Sigma rules.
+    pub paths: Vec<PathBuf>,
+    /// Leave out what the content brings.
+    pub only_paths: bool,
+}
+
+/// Everything that a record passes through, shared by all threads.
+pub struct Stages {
+    /// Records to events.
+    pub normalizer: Normalizer,
+    /// Events to findings.
+    pub rules: Arc<Rules>,
+    /// Mistakes in source definitions; those definitions were left out.
+    pub source_problems: Vec<Diagnostic>,
+    /// Rules that did not load.
+    pub rule_problems: Vec<RuleProblem>,
+    /// Files that could not be read.
+    pub unread: Vec<String>,
+    /// Names of the rule sets and how many files each brought.
+    pub rule_sets: Vec<(String, usize)>,
+    /// Hash of all texts: the same content gives the same digest.
+    pub digest: String,
+    /// What findings on unknown records name as their source.
+    pub unknown_source: Arc<str>,
+}
+
+impl Stages {
+    /// Compiles the content's definitions and the chosen rules. Mistakes never stop it: what is
+    /// sound is used, the rest is listed.
+    pub fn load(content: &Content, choice: &RuleChoice) -> Self {
+        let mut unread = content.problems.clone();
+        let mut hasher = Hasher::new("content").part(env!("CARGO_PKG_VERSION").as_bytes());
+        let mut sources = Vec::new();
+        for (name, text) in content.below("sources") {
+            hasher = hasher.part(name.as_bytes()).part(text.text.as_bytes());
+            if name.ends_with("/source.yml") {
+                sources.push(SourceText {
+                    name: name.split('/').nth(1).unwrap_or(name).to_owned(),
+                    path: text.path.clone(),
+                    text: text.text.clone(),
+                });
+            }
+        }
+        let (normalizer, source_problems) = Normalizer::compile(sources);
+        let mut texts = Vec::new();
+        let mut rule_sets = Vec::new();
+        if !choice.only_paths {
+            let built_in = content.below("rules").map(|(_, text)| text.clone());
+            let before = texts.len();
+            texts.extend(built_in);
+            rule_sets.push(("built in".to_owned(), texts.len() - before));
+        }
+        for path in &choice.paths {
+            let found = read_yaml(std::slice::from_ref(path), &mut unread);
+            rule_sets.push((path.display().to_string(), found.len()));
+            texts.extend(found);
+        }
+        let mut rule_texts = Vec::with_capacity(texts.len());
+        for text in texts {
+            hasher = hasher.part(text.text.as_bytes());
+            rule_texts.push(RuleText { path: text.path, text: text.text });
+        }
+        let (rules, rule_problems) = Rules::load(rule_texts);
+        let digest = hasher.finish().iter().map(|byte| format!("{byte:02x}")).collect();
+        Self {
+            normalizer,
+            rules: Arc::new(rules),
+            source_problems,
+            rule_problems,
+            unread,
+            rule_sets,
+            digest,
+            unknown_source: Arc::from("unrecognised"),
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! The command line as data: every verb, flag and example that `--help` shows.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Evidence in, incident and report out.
+#[derive(Debug, Parser)]
+#[command(
+    name = "watchfloor",
+    version,
+    about = "The incident-response workbench: evidence in, incident and report out.",
+    long_about = "Watchfloor takes raw evidence (logs, event logs, archives of them) and leaves a data \
+                  folder that holds every event as OCSF, the findings of a full Sigma rule set, the \
+                  incidents that they form, and a finished report.",
+    after_help = EXAMPLES,
+    max_term_width = 100
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+
+    /// Print results as JSON on standard output, for machines.
+    #[arg(long, global = true)]
+    pub json: bool,
+
+    /// Print no progress.
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+
+    /// Your own content folder (`sources/`, `rules/`, `hunts/`), laid over the built-in content.
+    #[arg(long, global = true, value_name = "DIR", env = "WATCHFLOOR_CONTENT")]
+    pub content: Option<PathBuf>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  watchfloor investigate ./evidence                    everything, into ./watchfloor-data
+  watchfloor investigate *.evtx --rules ~/sigma/rules  with a rule set of your own
+  zcat big.log.gz | watchfloor investigate -           from a pipe
+  watchfloor query \"SELECT time, user_name FROM authentication WHERE status_id = 2\"
+  watchfloor hunt run rare_parent_child                a saved hunt
+  watchfloor normalize access.log | jq .http_request   events as OCSF, nothing kept
+
+Exit codes:
+  0 done   1 the system would not do it   2 asked wrongly   3 content has mistakes
+  4 nothing to work on   70 a defect of this program   130 interrupted";
+
+/// What Watchfloor can be asked to do.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Investigate evidence: events, findings, incidents and a report
+    Investigate(Investigate),
+    /// Print the OCSF events of a file, one JSON object a line; keep nothing
+    Normalize(Normalize),
+    /// Ask a data folder in SQL
+    Query(Query),
+    /// Saved hunts: list them, run one
+    #[command(subcommand)]
+    Hunt(Hunt),
+    /// Detection rules: check, test, list, coverage, import
+    #[command(subcommand)]
+    Rules(Rules),
+    /// Source definitions: how products' records become OCSF events
+    #[command(subcommand)]
+    Sources(Sources),
+    /// Write the report of a data folder again, in any form
+    Report(Report),
+    /// Look at this machine, the content and a data folder, and say what is wrong
+    Doctor(Data),
+}
+
+/// Where the data folder is.
+#[derive(Debug, Clone, Args)]
+pub struct Data {
+    /// The data folder.
+    #[arg(long, value_name = "DIR", default_value = "watchfloor-data", env = "WATCHFLOOR_DATA")]
+    pub data: PathBuf,
+}
+
+/// `investigate`.
+#[derive(Debug, Args)]
+#[command(
+    long_about = "Reads files, folders and archives (zip, tar, gz, zst, bz2, xz, nested), tells each \
+                  file's format by its content, turns every record into an OCSF event, runs the \
+                  Sigma rules, forms incidents, and writes a report.\n\nRunning it again with the \
+                  same evidence changes nothing: a parcel that the data folder holds is not read \
+                  twice. Killing it at any moment does no harm: run it again."
+)]
+pub struct Investigate {
+    /// Files, folders and archives; `-` is standard input.
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    #[command(flatten)]
+    pub data: Data,
+    /// Sigma rules to load beside the built-in ones: files and folders.
+    #[arg(long, value_name = "DIR")]
+    pub rules: Vec<PathBuf>,
+    /// Leave the built-in rules out.
+    #[arg(long)]
+    pub no_builtin_rules: bool,
+    /// The least grave level of finding that is kept.
+    #[arg(long, value_name = "LEVEL", default_value = "informational")]
+    pub min_level: String,
+    /// Write no report.
+    #[arg(long)]
+    pub no_report: bool,
+    /// Threads that parse and detect; one for each core unless said.
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+}
+
+/// `normalize`.
+#[derive(Debug, Args)]
+pub struct Normalize {
+    /// Files, folders and archives; `-` is standard input.
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+}
+
+/// How a table is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Form {
+    /// Aligned columns for people.
+    Table,
+    /// One JSON object a line.
+    Json,
+    /// CSV that a spreadsheet will not execute.
+    Csv,
+    /// Apache Parquet (give `--out`).
+    Parquet,
+}
+
+/// `query`.
+#[derive(Debug, Args)]
+#[command(
+    long_about = "Runs one SELECT over the tables events, findings, alerts, incidents, parcels, \
+                  flaws, unrecognised and runs, and over a view for each OCSF class \
+                  (authentication, dns_activity, process_activity …). SQL cannot read files or the \
+                  network, and cannot change anything."
+)]
+pub struct Query {
+    /// The SQL; `-` reads it from standard input.
+    pub sql: String,
+    #[command(flatten)]
+    pub data: Data,
+    #[command(flatten)]
+    pub answer: Answer,
+}
+
+/// How an answer is bounded and printed.
+#[derive(Debug, Clone, Args)]
+pub struct Answer {
+    /// How to print the answer.
+    #[arg(long, value_enum, default_value = "table")]
+    pub format: Form,
+    /// Write the answer to a file.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Only events at or after this time (RFC 3339).
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+    /// Only events before this time (RFC 3339).
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
+    /// Most rows to print.
+    #[arg(long, value_name = "ROWS")]
+    pub limit: Option<usize>,
+    /// Bring a CSV file as a table: `--table indicators=iocs.csv`.
+    #[arg(long = "table", value_name = "NAME=FILE")]
+    pub tables: Vec<String>,
+}
+
+/// `hunt …`.
+#[derive(Debug, Subcommand)]
+pub enum Hunt {
+    /// List the saved hunts
+    List,
+    /// Show one hunt: what it looks for, its parameters, its SQL
+    Show {
+        /// The hunt's name.
+        name: String,
+    },
+    /// Run one hunt over a data folder
+    Run {
+        /// The hunt's name.
+        name: String,
+        /// A parameter: `--set user=anna`.
+        #[arg(long = "set", value_name = "NAME=VALUE")]
+        set: Vec<String>,
+        #[command(flatten)]
+        data: Data,
+        #[command(flatten)]
+        answer: Answer,
+    },
+}
+
+/// Which rules.
+#[derive(Debug, Clone, Args)]
+pub struct RuleSet {
+    /// Files and folders of Sigma rules; the built-in rules when none are named.
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+}
+
+/// `rules …`.
+#[derive(Debug, Subcommand)]
+pub enum Rules {
+    /// Load rules and show every mistake with its place
+    Check(RuleSet),
+    /// Run rules over the samples beside them: positives must fire, negatives must not
+    Test(RuleSet),
+    /// List rules with level, log source and techniques
+    List(RuleSet),
+    /// Say which rules can see events of the known sources, by ATT&CK technique
+    Coverage(RuleSet),
+    /// Check rules and copy the sound ones into your content folder
+    Import {
+        /// Files and folders of Sigma rules.
+        #[arg(required = true, value_name = "PATH")]
+        paths: Vec<PathBuf>,
+        /// The content folder to copy into (`rules/` below it).
+        #[arg(long, value_name = "DIR")]
+        into: PathBuf,
+    },
+}
+
+/// `sources …`.
+#[derive(Debug, Subcommand)]
+pub enum Sources {
+    /// List the known sources
+    List,
+    /// Check a definition's folder: the definition itself, then its samples
+    Check {
+        /// A folder with `source.yml` and `samples/`, or a folder of such folders.
+        #[arg(value_name = "DIR")]
+        dir: PathBuf,
+        /// Write what the samples give now as what is expected.
+        #[arg(long)]
+        accept: bool,
+    },
+}
+
+/// `report`.
+#[derive(Debug, Args)]
+pub struct Report {
+    #[command(flatten)]
+    pub data: Data,
+    /// Forms to write: html, pdf, markdown, json. All of them unless said.
+    #[arg(long, value_name = "FORM")]
+    pub form: Vec<String>,
+    /// The folder to write to; `reports/` in the data folder unless said.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+}

@@ -37,7 +37,8 @@ impl Meter {
         self.phase.lock().map_or("", |phase| *phase)
     }
 
-    pub(crate) fn enter(&self, phase: &'static str) {
+    /// Says what is being done now.
+    pub fn enter(&self, phase: &'static str) {
         if let Ok(mut now) = self.phase.lock() {
             *now = phase;
         }

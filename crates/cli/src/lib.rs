@@ -1,1 +1,77 @@
-//! Placeholder head.
+//! The terminal: arguments to `app` and back. Nothing is decided here but form.
+//!
+//! Each verb is one file in `verbs/`. Results go to standard output, progress and complaints to
+//! standard error; with `--json` standard output holds JSON and nothing else. Exit codes are those of
+//! `app::Kind` and never change.
+
+mod args;
+mod screen;
+mod verbs;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use app::{Failure, Kind};
+use clap::Parser;
+
+pub use args::Cli;
+
+use crate::args::Verb;
+use crate::screen::{Screen, Tone, err};
+
+/// What a verb gets beside its own arguments.
+pub(crate) struct Ground {
+    pub(crate) screen: Screen,
+    pub(crate) json: bool,
+    pub(crate) quiet: bool,
+    pub(crate) content: app::Content,
+}
+
+/// Runs the program.
+pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let asked_for_help = !error.use_stderr();
+            let _nowhere_to_say_it = error.print();
+            return if asked_for_help { ExitCode::SUCCESS } else { Kind::Usage.exit_code().into() };
+        }
+    };
+    let mut content = app::Content::built_in();
+    if let Some(folder) = &cli.content {
+        content = content.overlaid(folder);
+    }
+    let ground = Ground { screen: Screen::new(), json: cli.json, quiet: cli.quiet, content };
+    let result = match cli.verb {
+        Verb::Investigate(args) => verbs::investigate::run(&ground, args),
+        Verb::Normalize(args) => verbs::normalize::run(&ground, args),
+        Verb::Query(args) => verbs::query::run(&ground, args),
+        Verb::Hunt(args) => verbs::hunt::run(&ground, args),
+        Verb::Rules(args) => verbs::rules::run(&ground, args),
+        Verb::Sources(args) => verbs::sources::run(&ground, args),
+        Verb::Report(args) => verbs::report::run(&ground, args),
+        Verb::Doctor(args) => verbs::doctor::run(&ground, &args),
+    };
+    match result {
+        Ok(code) => code,
+        Err(failure) => {
+            complain(&ground, &failure);
+            failure.kind.exit_code().into()
+        }
+    }
+}
+
+/// Says what went wrong: a sentence, then what could be done.
+fn complain(ground: &Ground, failure: &Failure) {
+    if ground.json {
+        let text = serde_json::to_string(&serde_json::json!({ "error": failure }));
+        err(&text.unwrap_or_else(|_| failure.message.clone()));
+        return;
+    }
+    // A diagnostic has lines of its own (a caret under the mistake); what evidence put into it was
+    // made inert where the sentence was written.
+    err(&format!("{} {}", ground.screen.paint(Tone::Bad, "error:"), failure.message));
+    for hint in &failure.hints {
+        err(&format!("  {} {hint}", ground.screen.paint(Tone::Strong, "hint:")));
+    }
+}

@@ -1,0 +1,481 @@
+//! The report: what the lake holds, asked in SQL and told as a `report::Document`.
+//!
+//! Every key figure is a row of [`FIGURES`] with the query that gives it, so that a reader can ask
+//! again.
+
+mod rows;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use model::{Alert, Digest, Flaw, FlawKind, Parcel};
+use report::{
+    Bucket, Case, Document, EvidenceRow, Figure, FlawRow, Moment, Note, RuleCount, RuleFacts,
+    RuleProblem, RuleSet, Span, Unread, Unrecognised, Version,
+};
+
+use self::rows::{Row, number, shared, text, time};
+use crate::ask::Asker;
+use crate::failure::{Failure, Kind, system};
+use crate::stages::Stages;
+
+/// The key figures: what, and the query. A query gives one number in its first column.
+const FIGURES: &[(&str, &str, &str)] = &[
+    ("Events read", "from all evidence", "SELECT count(*) FROM events"),
+    ("Sources", "kinds of log that were known", "SELECT count(DISTINCT definition) FROM events WHERE definition <> ''"),
+    ("Findings", "a rule matched", "SELECT count(*) FROM findings"),
+    ("Alerts", "findings of one rule on one entity", "SELECT count(*) FROM alerts"),
+    ("Incidents", "alerts that belong together", "SELECT count(*) FROM incidents"),
+    ("High or critical", "alerts", "SELECT count(*) FROM alerts WHERE severity_id >= 4"),
+    ("Techniques", "of MITRE ATT&CK seen in alerts", "SELECT count(DISTINCT t) FROM (SELECT unnest(techniques) AS t FROM alerts)"),
+    ("Users in incidents", "", "SELECT count(DISTINCT e) FROM (SELECT unnest(entities) AS e FROM incidents) WHERE starts_with(e, 'user:')"),
+    ("Hosts in incidents", "", "SELECT count(DISTINCT e) FROM (SELECT unnest(entities) AS e FROM incidents) WHERE starts_with(e, 'host:')"),
+    ("Unknown records", "kept as base events", "SELECT count(*) FROM events WHERE definition = '' OR definition IS NULL"),
+    ("Flaws", "places that could not be read", "SELECT count(*) FROM flaws"),
+];
+
+/// Alerts of one incident that are told one by one.
+const STORY: usize = 300;
+/// Incidents that are told in full.
+const CASES: usize = 50;
+/// Alerts without an incident that are listed.
+const LOOSE: usize = 300;
+/// Flaws that are listed.
+const FLAWS: usize = 300;
+/// Bars of the volume under the timeline.
+const BARS: u64 = 120;
+
+/// Writes the report of a data folder in the named forms (all of them when none are named) and says
+/// where the files lie, the one for people first.
+pub fn write_reports(
+    stages: &Stages,
+    data: &Path,
+    forms: &[String],
+    out: Option<&Path>,
+) -> Result<Vec<PathBuf>, Failure> {
+    let chosen: Vec<&'static dyn report::Form> = if forms.is_empty() {
+        report::FORMS.to_vec()
+    } else {
+        forms
+            .iter()
+            .map(|name| {
+                report::form(name).ok_or_else(|| {
+                    let known: Vec<_> = report::FORMS.iter().map(|f| f.name()).collect();
+                    Failure::new(Kind::Usage, format!("there is no form `{}`", model::inert(name)))
+                        .hint(format!("forms are {}", known.join(", ")))
+                })
+            })
+            .collect::<Result<_, _>>()?
+    };
+    let document = document(stages, data)?;
+    let folder = out.map_or_else(|| data.join("reports"), Path::to_owned);
+    fs::create_dir_all(&folder).map_err(system("cannot make the folder for reports"))?;
+    let mut written = Vec::new();
+    for form in chosen {
+        let bytes = form.render(&document).map_err(|error| {
+            Failure::new(Kind::Defect, format!("cannot write the report as {}: {error}", form.name()))
+        })?;
+        let path = folder.join(format!("report.{}", form.extension()));
+        let partial = folder.join(format!(".report.{}.part", form.extension()));
+        fs::write(&partial, bytes).map_err(system("cannot write the report"))?;
+        fs::rename(&partial, &path).map_err(system("cannot write the report"))?;
+        written.push(path);
+    }
+    Ok(written)
+}
+
+/// Asks the lake for everything that a report tells.
+pub fn document(stages: &Stages, data: &Path) -> Result<Document, Failure> {
+    let asker = Asker::open(data)?;
+    let mut document = Document { generated_at: crate::now(), ..Document::default() };
+    document.versions = versions(stages);
+    document.figures = figures(&asker)?;
+    document.events = asker.count("SELECT count(*) FROM events")?;
+    document.data_window = window(&asker)?;
+    let parcels = parcels(&asker)?;
+    tell_incidents(&asker, &parcels, &mut document)?;
+    document.volume = volume(&asker, &document)?;
+    tell_evidence(&asker, &parcels, &mut document)?;
+    document.rules = rule_facts(&asker, stages)?;
+    document.method = method(stages);
+    document.limits = limits(&document, stages);
+    document.title = title(&document);
+    document.derive();
+    Ok(document)
+}
+
+fn title(document: &Document) -> String {
+    match document.cases.as_slice() {
+        [] => "Investigation: no incident found".to_owned(),
+        [only] => format!("Incident report: {}", only.incident.title),
+        [first, rest @ ..] => {
+            format!("Incident report: {} (and {} more)", first.incident.title, rest.len())
+        }
+    }
+}
+
+fn versions(stages: &Stages) -> Vec<Version> {
+    let version =
+        |name: &str, version: String| Version { name: name.to_owned(), version };
+    vec![
+        version("Watchfloor", env!("CARGO_PKG_VERSION").to_owned()),
+        version("OCSF", ocsf::VERSION.to_owned()),
+        version("Content", stages.digest.clone()),
+    ]
+}
+
+fn figures(asker: &Asker) -> Result<Vec<Figure>, Failure> {
+    FIGURES
+        .iter()
+        .map(|(label, note, query)| {
+            Ok(Figure {
+                label: (*label).to_owned(),
+                value: grouped(asker.count(query)?),
+                note: (*note).to_owned(),
+                query: (*query).to_owned(),
+            })
+        })
+        .collect()
+}
+
+/// A number with its thousands apart.
+fn grouped(n: u64) -> String {
+    let digits = n.to_string();
+    let mut out = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+fn window(asker: &Asker) -> Result<Option<Span>, Failure> {
+    // Records without a time of their own carry the time of receipt; an epoch of zero is no time.
+    let sql = "SELECT min(time) AS first, max(time) AS last FROM events WHERE time > '1971-01-01'";
+    let rows = asker.rows(sql)?;
+    Ok(rows.first().and_then(|row| {
+        let span = Span { first: time(row, "first"), last: time(row, "last") };
+        (span.first.0 != 0).then_some(span)
+    }))
+}
+
+fn parcels(asker: &Asker) -> Result<Vec<Row>, Failure> {
+    asker.rows("SELECT * FROM parcels ORDER BY origin, digest")
+}
+
+/// A row of `parcels` as the noun.
+fn parcel(row: &Row) -> Option<Parcel> {
+    Some(Parcel {
+        digest: text(row, "digest").parse().ok()?,
+        origin: text(row, "origin").to_owned(),
+        size: number(row, "size"),
+        received_at: time(row, "received_at"),
+    })
+}
+
+fn tell_incidents(asker: &Asker, parcels: &[Row], document: &mut Document) -> Result<(), Failure> {
+    let incidents = asker.rows(&format!(
+        "SELECT * FROM incidents ORDER BY risk DESC, first_time, incident_id LIMIT {CASES}"
+    ))?;
+    let alerts: BTreeMap<_, Alert> = asker
+        .rows("SELECT * FROM alerts ORDER BY first_time, alert_id")?
+        .iter()
+        .filter_map(rows::alert)
+        .map(|alert| (alert.alert_id, alert))
+        .collect();
+    let places = Places::new(parcels);
+    let mut cased = std::collections::BTreeSet::new();
+    for incident in incidents.iter().filter_map(rows::incident) {
+        cased.extend(incident.alert_ids.iter().copied());
+        let mut own: Vec<Alert> =
+            incident.alert_ids.iter().filter_map(|id| alerts.get(id)).cloned().collect();
+        own.sort_by_key(|alert| (alert.first_time, alert.alert_id));
+        let story = story(asker, &own, &places)?;
+        document.cases.push(Case { incident, alerts: own, story });
+    }
+    let mut loose: Vec<Alert> =
+        alerts.into_values().filter(|alert| !cased.contains(&alert.alert_id)).collect();
+    loose.sort_by_key(|a| (std::cmp::Reverse(a.level), std::cmp::Reverse(a.risk), a.first_time, a.alert_id));
+    loose.truncate(LOOSE);
+    loose.sort_by_key(|alert| (alert.first_time, alert.alert_id));
+    document.loose_alerts = loose;
+    Ok(())
+}
+
+/// Parcels by the part of their digest that stands in an event's id.
+struct Places<'p>(BTreeMap<[u8; 8], (Digest, &'p str)>);
+
+impl<'p> Places<'p> {
+    fn new(parcels: &'p [Row]) -> Self {
+        let place = |row: &'p Row| {
+            let digest: Digest = text(row, "digest").parse().ok()?;
+            let start = digest.0.first_chunk::<8>().copied()?;
+            Some((start, (digest, text(row, "origin"))))
+        };
+        // Where equal bytes lie in several places, the first origin told is the one that was read.
+        let mut places = BTreeMap::new();
+        for (start, told) in parcels.iter().filter(|row| text(row, "note").is_empty()).filter_map(place) {
+            places.entry(start).or_insert(told);
+        }
+        Self(places)
+    }
+}
+
+/// The story of an incident: each alert by its first finding.
+fn story(asker: &Asker, alerts: &[Alert], places: &Places<'_>) -> Result<Vec<Moment>, Failure> {
+    let mut told: Vec<&Alert> = alerts.iter().collect();
+    told.sort_by_key(|alert| (std::cmp::Reverse(alert.level), alert.first_time, alert.alert_id));
+    told.truncate(STORY);
+    told.sort_by_key(|alert| (alert.first_time, alert.alert_id));
+    let mut findings: BTreeMap<String, Row> = BTreeMap::new();
+    for part in told.chunks(100) {
+        let ids: Vec<String> = part
+            .iter()
+            .filter_map(|alert| alert.finding_ids.first())
+            .map(|id| format!("'{id}'"))
+            .collect();
+        if ids.is_empty() {
+            continue;
+        }
+        let sql = format!(
+            "SELECT finding_id, event_uids, matched_fields FROM findings WHERE finding_id IN ({})",
+            ids.join(", ")
+        );
+        for row in asker.rows(&sql)? {
+            findings.insert(text(&row, "finding_id").to_owned(), row);
+        }
+    }
+    let moment = |alert: &&Alert| {
+        let finding = alert.finding_ids.first().and_then(|id| findings.get(&id.to_string()));
+        let event = finding.and_then(|row| rows::texts(row, "event_uids").next()?.parse().ok());
+        let place = event.map(model::EventUid::place);
+        let parcel = place.and_then(|(start, ..)| places.0.get(&start));
+        Moment {
+            time: alert.first_time,
+            what: alert.rule_title.to_string(),
+            entity: alert.entity.clone(),
+            level: alert.level,
+            tactic: alert.tactics.first().copied(),
+            technique: alert.techniques.first().cloned(),
+            rule_id: alert.rule_id.clone(),
+            rule_title: alert.rule_title.clone(),
+            source: alert.source.clone(),
+            matched: finding.map(rows::matched).unwrap_or_default(),
+            count: alert.count,
+            alert_id: Some(alert.alert_id),
+            event_uid: event,
+            parcel: parcel.map(|(digest, _)| *digest),
+            origin: parcel.map(|(_, origin)| (*origin).to_owned()).unwrap_or_default(),
+            offset: parcel.and(place).map(|(_, offset, _)| offset),
+        }
+    };
+    Ok(told.iter().map(moment).collect())
+}
+
+/// Events over the time of the incidents, or of everything when there are none.
+fn volume(asker: &Asker, document: &Document) -> Result<Vec<Bucket>, Failure> {
+    let first = document.cases.iter().map(|case| case.incident.first_time).min();
+    let last = document.cases.iter().map(|case| case.incident.last_time).max();
+    let span = match (first.zip(last), document.data_window) {
+        (Some((first, last)), _) => Span { first, last },
+        (None, Some(window)) => window,
+        (None, None) => return Ok(Vec::new()),
+    };
+    let seconds = span.last.seconds().saturating_sub(span.first.seconds()).max(60) as u64;
+    let step = [60, 300, 900, 3_600, 10_800, 21_600, 86_400, 604_800, 2_592_000]
+        .into_iter()
+        .find(|step| seconds / step <= BARS)
+        .unwrap_or(31_536_000);
+    let sql = format!(
+        "SELECT date_bin(INTERVAL '{step} seconds', time) AS start, count(*) AS events FROM events \
+         WHERE time >= '{}' AND time <= '{}' GROUP BY 1 ORDER BY 1",
+        span.first, span.last
+    );
+    let bucket = |row: &Row| Bucket { start: time(row, "start"), events: number(row, "events") };
+    Ok(asker.rows(&sql)?.iter().map(bucket).collect())
+}
+
+fn tell_evidence(asker: &Asker, parcels: &[Row], document: &mut Document) -> Result<(), Failure> {
+    let by_parcel = asker.rows(
+        "SELECT parcel_digest, definition, count(*) AS events, min(time) AS first, max(time) AS last \
+         FROM events GROUP BY parcel_digest, definition ORDER BY parcel_digest, definition",
+    )?;
+    let mut known: BTreeMap<String, Vec<&Row>> = BTreeMap::new();
+    for row in &by_parcel {
+        known.entry(text(row, "parcel_digest").to_owned()).or_default().push(row);
+    }
+    for row in parcels {
+        let Some(parcel) = parcel(row) else { continue };
+        let note = text(row, "note");
+        if !note.is_empty() {
+            document.unread.push(Unread {
+                origin: parcel.origin.clone(),
+                size: parcel.size,
+                why: note.to_owned(),
+            });
+        }
+        let own = known.get(&parcel.digest.to_string()).map(Vec::as_slice).unwrap_or_default();
+        let own = if note.is_empty() { own } else { &[] };
+        let names = own.iter().map(|row| text(row, "definition")).filter(|name| !name.is_empty());
+        document.evidence.push(EvidenceRow {
+            parser: text(row, "format").to_owned(),
+            definitions: names.map(str::to_owned).collect(),
+            events: number(row, "events"),
+            flaws: number(row, "flaws"),
+            span: own
+                .iter()
+                .map(|row| Span { first: time(row, "first"), last: time(row, "last") })
+                .reduce(|a, b| Span { first: a.first.min(b.first), last: a.last.max(b.last) }),
+            parcel,
+        });
+    }
+    document.flaw_count = asker.count("SELECT count(*) FROM flaws")?;
+    document.records_lost = asker.count("SELECT count(*) FROM flaws WHERE record_lost")?;
+    let flaws = asker.rows(&format!(
+        "SELECT * FROM flaws ORDER BY record_lost DESC, origin, \"offset\" LIMIT {FLAWS}"
+    ))?;
+    document.flaws = flaws
+        .iter()
+        .map(|row| FlawRow {
+            origin: text(row, "origin").to_owned(),
+            parcel: text(row, "parcel_digest").parse().unwrap_or(Digest([0; 32])),
+            flaw: Flaw {
+                offset: number(row, "offset"),
+                kind: flaw_kind(text(row, "kind")),
+                message: text(row, "message").to_owned(),
+                record_lost: row.get("record_lost").and_then(serde_json::Value::as_bool) == Some(true),
+            },
+        })
+        .collect();
+    let unknown = asker.rows(
+        "SELECT origin, parser, sum(\"count\") AS records, min(sample) AS sample FROM unrecognised \
+         GROUP BY origin, parser ORDER BY records DESC, origin LIMIT 200",
+    )?;
+    document.unrecognised = unknown
+        .iter()
+        .map(|row| Unrecognised {
+            origin: text(row, "origin").to_owned(),
+            parser: text(row, "parser").to_owned(),
+            records: number(row, "records"),
+            sample: text(row, "sample").to_owned(),
+        })
+        .collect();
+    Ok(())
+}
+
+fn flaw_kind(name: &str) -> FlawKind {
+    serde_json::from_value(serde_json::Value::String(name.to_owned())).unwrap_or(FlawKind::Syntax)
+}
+
+fn rule_facts(asker: &Asker, stages: &Stages) -> Result<RuleFacts, Failure> {
+    let top = asker.rows(
+        "SELECT rule_id, rule_title, level, count(*) AS findings FROM findings \
+         GROUP BY rule_id, rule_title, level ORDER BY findings DESC, rule_title, rule_id LIMIT 40",
+    )?;
+    Ok(RuleFacts {
+        loaded: stages.rules.list().len() as u64,
+        fired: asker.count("SELECT count(DISTINCT rule_id) FROM findings")?,
+        sets: stages
+            .rule_sets
+            .iter()
+            .map(|(name, rules)| RuleSet {
+                name: name.clone(),
+                rules: *rules as u64,
+                version: String::new(),
+            })
+            .collect(),
+        problems: stages
+            .rule_problems
+            .iter()
+            .map(|p| RuleProblem { path: p.path.clone(), message: p.message.clone() })
+            .collect(),
+        top: top
+            .iter()
+            .map(|row| RuleCount {
+                rule_id: shared(row, "rule_id"),
+                title: shared(row, "rule_title"),
+                level: rows::level(row, "level"),
+                findings: number(row, "findings"),
+            })
+            .collect(),
+    })
+}
+
+fn method(stages: &Stages) -> Vec<Note> {
+    let note = |heading: &str, text: String| Note { heading: heading.to_owned(), text };
+    vec![
+        note(
+            "Collection",
+            "Every file was hashed with SHA-256 before anything read it. Archives were opened within \
+             limits on depth, members and expanded size; their members were hashed one by one."
+                .to_owned(),
+        ),
+        note(
+            "Reading",
+            format!(
+                "Formats were told by content, not by name. {} source definitions gave records their \
+                 meaning as OCSF {} events; records that none of them knew were kept as base events.",
+                stages.normalizer.definitions().len(),
+                ocsf::VERSION
+            ),
+        ),
+        note(
+            "Detection",
+            format!(
+                "{} Sigma rules ran on the fields that the products themselves wrote. Correlations \
+                 were worked out on event time.",
+                stages.rules.list().len()
+            ),
+        ),
+        note(
+            "Triage",
+            "Findings of one rule on one entity within an hour of each other are one alert. Alerts \
+             that share hosts, users or other telling entities within a day are one incident. The \
+             parts of each risk score are shown beside it."
+                .to_owned(),
+        ),
+    ]
+}
+
+fn limits(document: &Document, stages: &Stages) -> Vec<String> {
+    let mut limits = vec![
+        "A rule shows what it was written to show. No finding does not mean no attack.".to_owned(),
+    ];
+    if document.records_lost > 0 {
+        limits.push(format!(
+            "{} records could not be read; what they said is not in this report.",
+            grouped(document.records_lost)
+        ));
+    }
+    if !stages.rule_problems.is_empty() {
+        limits.push(format!(
+            "{} rules did not load and did not look at the evidence.",
+            stages.rule_problems.len()
+        ));
+    }
+    if !document.unrecognised.is_empty() {
+        let count: u64 = document.unrecognised.iter().map(|row| row.records).sum();
+        limits.push(format!(
+            "{} records come from sources that no definition knows; rules by log source did not see \
+             them.",
+            grouped(count)
+        ));
+    }
+    limits
+}
+
+#[cfg(test)]
+mod tests {
+    use super::grouped;
+
+    #[test]
+    fn thousands_stand_apart() {
+        assert_eq!(grouped(0), "0");
+        assert_eq!(grouped(999), "999");
+        assert_eq!(grouped(1000), "1,000");
+        assert_eq!(grouped(1_204_311), "1,204,311");
+    }
+}

@@ -1,0 +1,158 @@
+//! `watchfloor investigate`: run it, watch it, say in fifteen lines what matters.
+
+use std::fmt::Write as _;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use app::{Failure, Input, Kind, Meter, Options, Outcome, RuleChoice, Stages};
+use indicatif::{HumanBytes, HumanCount, HumanDuration};
+use model::{Level, inert, shortened};
+
+use crate::Ground;
+use crate::args::Investigate;
+use crate::screen::{Progress, Screen, Tone, err, out};
+
+/// Incidents that the last screen names.
+const NAMED: usize = 4;
+
+pub(crate) fn run(ground: &Ground, args: Investigate) -> Result<ExitCode, Failure> {
+    let min_level = Level::from_name(&args.min_level).ok_or_else(|| {
+        Failure::new(Kind::Usage, format!("`{}` is not a level", inert(&args.min_level)))
+            .hint("levels are informational, low, medium, high, critical")
+    })?;
+    let began = Instant::now();
+    let meter = Arc::new(Meter::default());
+    let progress = Progress::start(&meter, ground.quiet || ground.json);
+    stop_on_signal(&meter)?;
+    meter.enter("loading");
+    let choice = RuleChoice { paths: args.rules, only_paths: args.no_builtin_rules };
+    let stages = Stages::load(&ground.content, &choice);
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let options = Options {
+        inputs: args.paths.into_iter().map(Input::from_arg).collect(),
+        data: args.data.data.clone(),
+        min_level,
+        threads: args.threads.unwrap_or(cores),
+        now: app::now(),
+    };
+    let outcome = app::investigate(&stages, &options, &meter)?;
+    let reports = if args.no_report {
+        Vec::new()
+    } else {
+        meter.enter("report");
+        app::write_reports(&stages, &options.data, &[], None)?
+    };
+    drop(progress);
+    if ground.json {
+        let written: Vec<_> = reports.iter().map(|path| path.display().to_string()).collect();
+        let value = serde_json::json!({ "outcome": outcome, "reports": written });
+        out(&format!("{value}\n")).map_err(|e| Failure::new(Kind::System, e.to_string()))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    problems(ground, &stages);
+    let mut text = last_screen(ground.screen, &outcome, began.elapsed());
+    let bold = |t: &str| ground.screen.paint(Tone::Strong, t);
+    let data = options.data.display();
+    if let Some(first) = reports.first() {
+        let _ = writeln!(text, "{}    {}", bold("Report"), first.display());
+    }
+    let _ = writeln!(text, "{}      watchfloor query --data {data} \"SELECT * FROM incidents\"", bold("Next"));
+    out(&text).map_err(|e| Failure::new(Kind::System, e.to_string()))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The first signal stops the work in order; the second ends the process at once, which does no harm.
+fn stop_on_signal(meter: &Arc<Meter>) -> Result<(), Failure> {
+    let meter = Arc::clone(meter);
+    app::on_interrupt(move || {
+        if meter.stop.swap(true, Ordering::Relaxed) {
+            #[allow(clippy::exit)] // The person insists; a run may be cut anywhere.
+            std::process::exit(i32::from(Kind::Interrupted.exit_code()));
+        }
+        err("stopping; press Ctrl-C again to stop at once");
+    })
+}
+
+/// Says what of the content did not load, in a line each kind: the commands that show it all are named.
+fn problems(ground: &Ground, stages: &Stages) {
+    if ground.quiet {
+        return;
+    }
+    let note = |text: String| err(&format!("{} {text}", ground.screen.paint(Tone::Warn, "note:")));
+    for unread in &stages.unread {
+        note(inert(unread).into_owned());
+    }
+    if !stages.rule_problems.is_empty() {
+        note(format!(
+            "{} rules did not load; `watchfloor rules check` says why, the report lists them",
+            stages.rule_problems.len()
+        ));
+    }
+    if !stages.source_problems.is_empty() {
+        note(format!(
+            "{} mistakes in source definitions; `watchfloor sources check` shows them",
+            stages.source_problems.len()
+        ));
+    }
+}
+
+fn last_screen(screen: Screen, outcome: &Outcome, took: std::time::Duration) -> String {
+    let mut text = String::new();
+    let bold = |t: &str| screen.paint(Tone::Strong, t);
+    let count = |n: u64| HumanCount(n).to_string();
+    let line = |text: &mut String, label: &str, value: String| {
+        let _ = writeln!(text, "{}{} {value}", bold(label), " ".repeat(9_usize.saturating_sub(label.len())));
+    };
+    let known = match outcome.known_parcels {
+        0 => String::new(),
+        n => format!(", {} known from before and left out", count(n)),
+    };
+    line(
+        &mut text,
+        "Read",
+        format!("{} events from {} parcels{known} in {}", count(outcome.events), count(outcome.parcels), HumanDuration(took)),
+    );
+    if let Some((first, last)) = outcome.span {
+        line(&mut text, "From", format!("{first} to {last}"));
+    }
+    line(
+        &mut text,
+        "Unsure",
+        format!(
+            "{} events of unknown sources, {} flaws, {} records lost",
+            count(outcome.unrecognised), count(outcome.flaws), count(outcome.records_lost)
+        ),
+    );
+    line(
+        &mut text,
+        "Found",
+        format!(
+            "{} findings by {} rules, {} alerts, {} incidents",
+            count(outcome.findings), count(outcome.rules.0 as u64), count(outcome.alerts),
+            count(outcome.incidents.len() as u64)
+        ),
+    );
+    for incident in outcome.incidents.iter().take(NAMED) {
+        let _ = writeln!(
+            text,
+            "  {} risk {:>3}  {}",
+            screen.level(incident.severity),
+            incident.risk,
+            inert(&shortened(&incident.title, 90)),
+        );
+    }
+    if let Some(rest) = outcome.incidents.len().checked_sub(NAMED).filter(|rest| *rest > 0) {
+        let _ = writeln!(text, "  {}", screen.paint(Tone::Quiet, &format!("and {rest} more")));
+    }
+    if let Some(step) = outcome.incidents.first().and_then(|incident| incident.next_steps.first()) {
+        line(&mut text, "Do first", inert(&shortened(step, 110)).into_owned());
+    }
+    if outcome.incidents.is_empty() && outcome.events > 0 {
+        let calm = "no incident: nothing that the rules know tied together";
+        let _ = writeln!(text, "  {}", screen.paint(Tone::Good, calm));
+    }
+    line(&mut text, "Lake", HumanBytes(outcome.lake_bytes).to_string());
+    text
+}

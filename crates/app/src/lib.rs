@@ -7,6 +7,7 @@
 //! This room knows no terminal, no HTTP and no file format.
 
 mod content;
+mod convert;
 mod failure;
 mod investigate;
 mod meter;
@@ -19,6 +20,7 @@ use model::Micros;
 
 pub use collect::Input;
 pub use content::{Content, Text};
+pub use convert::{Converted, convert};
 pub use failure::{Failure, Kind};
 pub use investigate::{Options, Outcome, investigate};
 pub use meter::Meter;

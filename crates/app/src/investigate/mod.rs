@@ -17,7 +17,7 @@ use std::sync::Mutex;
 
 use collect::Input;
 use detect::Hit;
-use lake::{FlawRow, Lake, Run, RunRow, RunWriter, Table};
+use lake::{FlawRow, Run, RunRow, RunWriter, Table};
 use model::{Alert, Finding, Hasher, Incident, Level, Micros};
 use triage::{Policy, Triaged};
 
@@ -103,7 +103,7 @@ pub fn investigate(
     };
     let source =
         Source { inputs: &options.inputs, spool: &spool, now: options.now, known: &known };
-    let read = read_all(&source, &shared, options.threads)?;
+    let mut read = read_all(&source, &shared, options.threads)?;
     if meter.stopped() {
         return Err(Failure::new(Kind::Interrupted, "stopped; nothing was written to the lake")
             .hint("run the same command again to start over"));
@@ -114,7 +114,7 @@ pub fn investigate(
 
     meter.enter("detecting");
     let mut spill = spill.into_inner().map_err(|_| defect("a worker thread failed"))?;
-    let mut correlated = stages.rules.correlate(read.hits);
+    let mut correlated = stages.rules.correlate(std::mem::take(&mut read.hits));
     correlated.retain(|finding| finding.level >= options.min_level);
     Meter::add(&meter.findings, correlated.len() as u64);
     spill.add(&mut correlated).map_err(system("cannot keep findings"))?;

@@ -11,6 +11,7 @@ mod convert;
 mod failure;
 mod investigate;
 mod meter;
+mod sources;
 mod stages;
 
 use std::path::Path;
@@ -24,6 +25,7 @@ pub use convert::{Converted, convert};
 pub use failure::{Failure, Kind};
 pub use investigate::{Options, Outcome, investigate};
 pub use meter::Meter;
+pub use sources::{Checked, SAMPLE_TIME, check_sources, load_sources, source_texts};
 pub use stages::{RuleChoice, Stages};
 
 /// The time now, in microseconds since 1970 UTC. The one clock of the application.

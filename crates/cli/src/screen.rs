@@ -62,7 +62,12 @@ impl Screen {
 
 /// Writes to standard output. A closed pipe (`| head`) is no failure: the reader had enough.
 pub(crate) fn out(text: &str) -> io::Result<()> {
-    match io::stdout().lock().write_all(text.as_bytes()) {
+    out_bytes(text.as_bytes())
+}
+
+/// Writes bytes to standard output, with the same understanding.
+pub(crate) fn out_bytes(bytes: &[u8]) -> io::Result<()> {
+    match io::stdout().lock().write_all(bytes) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         result => result,
     }

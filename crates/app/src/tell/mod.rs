@@ -5,6 +5,8 @@
 
 mod rows;
 
+pub(crate) use self::rows::Row;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,7 +17,7 @@ use report::{
     RuleProblem, RuleSet, Span, Unread, Unrecognised, Version,
 };
 
-use self::rows::{Row, number, shared, text, time};
+use self::rows::{number, shared, text, time};
 use crate::ask::Asker;
 use crate::failure::{Failure, Kind, system};
 use crate::stages::Stages;

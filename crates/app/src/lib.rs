@@ -6,27 +6,33 @@
 //!
 //! This room knows no terminal, no HTTP and no file format.
 
+mod ask;
 mod content;
 mod convert;
+mod doctor;
 mod failure;
 mod investigate;
 mod meter;
 mod sources;
 mod stages;
+mod tell;
 
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use model::Micros;
 
+pub use ask::{Answered, Question, find_hunt, hunts, on_interrupt, query, run_hunt};
 pub use collect::Input;
 pub use content::{Content, Text};
 pub use convert::{Converted, convert};
+pub use doctor::{Check, Verdict, doctor};
 pub use failure::{Failure, Kind};
 pub use investigate::{Options, Outcome, investigate};
 pub use meter::Meter;
 pub use sources::{Checked, SAMPLE_TIME, check_sources, load_sources, source_texts};
 pub use stages::{RuleChoice, Stages};
+pub use tell::{document, write_reports};
 
 /// The time now, in microseconds since 1970 UTC. The one clock of the application.
 pub fn now() -> Micros {

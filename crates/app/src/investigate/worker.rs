@@ -163,6 +163,9 @@ impl<'s> Worker<'s> {
             event: &normal.event,
         };
         self.detector.evaluate(&view, &mut self.findings);
+        for logsource in normal.logsources.iter().skip(1) {
+            self.evaluate_again(&View { logsource, ..view }, before);
+        }
         if shared.min_level > Level::Informational {
             let mut kept = before;
             while let Some(finding) = self.findings.get(kept) {
@@ -203,6 +206,22 @@ impl<'s> Worker<'s> {
         }
         if self.rows.len() >= ROWS || self.rows.approx_bytes() >= BYTES {
             self.write_rows();
+        }
+    }
+
+    /// Looks at the same event as another kind of log. A rule that asks for less than either kind sees
+    /// it twice and finds the same thing, which is one finding.
+    fn evaluate_again(&mut self, view: &View<'_>, first: usize) {
+        let known = self.findings.len();
+        self.detector.evaluate(view, &mut self.findings);
+        let mut at = known;
+        while let Some(finding) = self.findings.get(at) {
+            let earlier = self.findings.get(first..known).unwrap_or_default();
+            if earlier.iter().any(|other| other.finding_id == finding.finding_id) {
+                self.findings.swap_remove(at);
+            } else {
+                at += 1;
+            }
         }
     }
 

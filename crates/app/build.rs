@@ -20,7 +20,8 @@ fn main() {
             .expect("writing to a string");
     }
     out.push_str("];\n");
-    let target = Path::new(&std::env::var("OUT_DIR").expect("cargo sets OUT_DIR")).join("content.rs");
+    let target =
+        Path::new(&std::env::var("OUT_DIR").expect("cargo sets OUT_DIR")).join("content.rs");
     fs::write(target, out).expect("OUT_DIR can be written");
 }
 

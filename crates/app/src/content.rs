@@ -30,8 +30,12 @@ pub struct Text {
 impl Content {
     /// The content that is built in.
     pub fn built_in() -> Self {
-        let text = |name: &str, text: &str| Text { path: format!("built-in:{name}"), text: text.to_owned() };
-        let files = FILES.iter().map(|(name, body)| ((*name).to_owned(), text(name, body))).collect();
+        let text = |name: &str, text: &str| Text {
+            path: format!("built-in:{name}"),
+            text: text.to_owned(),
+        };
+        let files =
+            FILES.iter().map(|(name, body)| ((*name).to_owned(), text(name, body))).collect();
         Self { files, problems: Vec::new() }
     }
 
@@ -85,9 +89,8 @@ pub(crate) fn read_text(path: &Path) -> Result<String, String> {
         return Err(say(format!("is {} MiB; content files end at 4 MiB", size >> 20)));
     }
     let bytes = fs::read(path).map_err(|e| say(format!("cannot be read: {e}")))?;
-    String::from_utf8(bytes).map_err(|e| {
-        say(format!("is not UTF-8 text (byte {})", e.utf8_error().valid_up_to()))
-    })
+    String::from_utf8(bytes)
+        .map_err(|e| say(format!("is not UTF-8 text (byte {})", e.utf8_error().valid_up_to())))
 }
 
 fn yaml_files(folder: &Path, problems: &mut Vec<String>) -> Vec<PathBuf> {

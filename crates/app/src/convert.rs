@@ -36,8 +36,7 @@ pub fn convert(
     spool: &Path,
     out: &mut dyn Write,
 ) -> Result<Converted, Failure> {
-    let mut converter =
-        Converter { normalizer, out, done: Converted::default(), failure: None };
+    let mut converter = Converter { normalizer, out, done: Converted::default(), failure: None };
     collect::walk(inputs, &Limits::default(), spool, crate::now(), &mut |found| {
         match found {
             Found::Evidence(evidence) => converter.evidence(&evidence),

@@ -84,8 +84,12 @@ fn content_checks(content: &Content) -> Vec<Check> {
         Check::new("sources", Verdict::Fine, format!("{sources} definitions, all sound"))
     } else {
         let mistakes = stages.source_problems.len();
-        Check::new("sources", Verdict::Wrong, format!("{sources} definitions load, {mistakes} mistakes"))
-            .mend("`watchfloor sources check DIR` shows them")
+        Check::new(
+            "sources",
+            Verdict::Wrong,
+            format!("{sources} definitions load, {mistakes} mistakes"),
+        )
+        .mend("`watchfloor sources check DIR` shows them")
     });
     let rules = stages.rules.list().len();
     checks.push(if stages.rule_problems.is_empty() {
@@ -101,8 +105,10 @@ fn content_checks(content: &Content) -> Vec<Check> {
 fn data_checks(data: &Path) -> Vec<Check> {
     let shown = data.display();
     if !data.exists() {
-        return vec![Check::new("data folder", Verdict::Note, format!("{shown} is not there yet"))
-            .mend("`watchfloor investigate PATH` makes it")];
+        return vec![
+            Check::new("data folder", Verdict::Note, format!("{shown} is not there yet"))
+                .mend("`watchfloor investigate PATH` makes it"),
+        ];
     }
     let mut checks = Vec::new();
     let probe = data.join(".doctor");

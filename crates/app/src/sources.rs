@@ -64,9 +64,8 @@ pub fn check_sources(content: &Content, dir: &Path, accept: bool) -> Result<Vec<
         let entries = fs::read_dir(dir).map_err(|error| {
             Failure::new(Kind::Nothing, format!("{}: cannot be read: {error}", dir.display()))
         })?;
-        folders.extend(
-            entries.flatten().map(|e| e.path()).filter(|p| p.join("source.yml").is_file()),
-        );
+        folders
+            .extend(entries.flatten().map(|e| e.path()).filter(|p| p.join("source.yml").is_file()));
         folders.sort();
     }
     if folders.is_empty() {

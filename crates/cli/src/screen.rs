@@ -51,7 +51,8 @@ impl Screen {
 
     /// A level as a word of fixed width, coloured by how grave it is.
     pub(crate) fn level(self, level: Level) -> String {
-        let word = format!("{:<8}", level.name().to_uppercase().chars().take(8).collect::<String>());
+        let word =
+            format!("{:<8}", level.name().to_uppercase().chars().take(8).collect::<String>());
         match level {
             Level::Critical | Level::High => self.paint(Tone::Bad, &word),
             Level::Medium => self.paint(Tone::Warn, &word),
@@ -93,7 +94,8 @@ impl Progress {
         }
         let (meter, stop) = (Arc::clone(meter), Arc::clone(&ended));
         let drawer = std::thread::spawn(move || {
-            let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr_with_hz(10));
+            let bar =
+                ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr_with_hz(10));
             let style = ProgressStyle::with_template(
                 "{prefix:<11} {bar:24} {percent:>3}%  {msg}  {binary_bytes_per_sec}  {eta} left",
             );

@@ -12,8 +12,8 @@ mod worker;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::Mutex;
+use std::sync::mpsc::{Receiver, sync_channel};
 
 use collect::Input;
 use detect::Hit;
@@ -77,11 +77,7 @@ pub struct Outcome {
 }
 
 /// Runs an investigation into a data folder. Stopping the meter ends it without a trace in the lake.
-pub fn investigate(
-    stages: &Stages,
-    options: &Options,
-    meter: &Meter,
-) -> Result<Outcome, Failure> {
+pub fn investigate(stages: &Stages, options: &Options, meter: &Meter) -> Result<Outcome, Failure> {
     let spool = options.data.join("tmp");
     fs::create_dir_all(&spool).map_err(system("cannot make the data folder"))?;
     let survey = collect::survey(&options.inputs);
@@ -94,15 +90,9 @@ pub fn investigate(
     let known = runtime.block_on(lake.known_parcels()).map_err(from_lake)?;
 
     let spill = Mutex::new(Spill::new(&spool));
-    let shared = Shared {
-        stages,
-        meter,
-        writer: run.writer(),
-        spill: &spill,
-        min_level: options.min_level,
-    };
-    let source =
-        Source { inputs: &options.inputs, spool: &spool, now: options.now, known: &known };
+    let shared =
+        Shared { stages, meter, writer: run.writer(), spill: &spill, min_level: options.min_level };
+    let source = Source { inputs: &options.inputs, spool: &spool, now: options.now, known: &known };
     let mut read = read_all(&source, &shared, options.threads)?;
     if meter.stopped() {
         return Err(Failure::new(Kind::Interrupted, "stopped; nothing was written to the lake")
@@ -145,7 +135,8 @@ fn read_all(source: &Source<'_>, shared: &Shared<'_>, threads: usize) -> Result<
     let receive = Mutex::new(receive);
     std::thread::scope(|scope| {
         let feeder = scope.spawn(move || feed(source, shared.meter, &send));
-        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(|| work(shared, &receive))).collect();
+        let workers: Vec<_> =
+            (0..threads).map(|_| scope.spawn(|| work(shared, &receive))).collect();
         let mut book = Book::default();
         let mut hits = Vec::new();
         let mut failure = None;
@@ -332,7 +323,9 @@ fn run_key(stages: &Stages, options: &Options) -> String {
 }
 
 fn hash_path(hasher: Hasher, path: &Path) -> Hasher {
-    let Ok(meta) = fs::metadata(path) else { return hasher.part(path.as_os_str().as_encoded_bytes()) };
+    let Ok(meta) = fs::metadata(path) else {
+        return hasher.part(path.as_os_str().as_encoded_bytes());
+    };
     let changed = meta.modified().ok().and_then(|t| t.duration_since(std::time::UNIX_EPOCH).ok());
     let mut hasher = hasher
         .part(path.as_os_str().as_encoded_bytes())

@@ -115,10 +115,8 @@ impl<'s> Worker<'s> {
         if self.rows.is_empty() || self.failure.is_some() {
             return;
         }
-        let written = self
-            .rows
-            .finish()
-            .and_then(|batch| self.shared.writer.write(Table::Events, batch));
+        let written =
+            self.rows.finish().and_then(|batch| self.shared.writer.write(Table::Events, batch));
         if let Err(error) = written {
             self.failure = Some(error.to_string());
         }

@@ -25,15 +25,35 @@ use crate::stages::Stages;
 /// The key figures: what, and the query. A query gives one number in its first column.
 const FIGURES: &[(&str, &str, &str)] = &[
     ("Events read", "from all evidence", "SELECT count(*) FROM events"),
-    ("Sources", "kinds of log that were known", "SELECT count(DISTINCT definition) FROM events WHERE definition <> ''"),
+    (
+        "Sources",
+        "kinds of log that were known",
+        "SELECT count(DISTINCT definition) FROM events WHERE definition <> ''",
+    ),
     ("Findings", "a rule matched", "SELECT count(*) FROM findings"),
     ("Alerts", "findings of one rule on one entity", "SELECT count(*) FROM alerts"),
     ("Incidents", "alerts that belong together", "SELECT count(*) FROM incidents"),
     ("High or critical", "alerts", "SELECT count(*) FROM alerts WHERE severity_id >= 4"),
-    ("Techniques", "of MITRE ATT&CK seen in alerts", "SELECT count(DISTINCT t) FROM (SELECT unnest(techniques) AS t FROM alerts)"),
-    ("Users in incidents", "", "SELECT count(DISTINCT e) FROM (SELECT unnest(entities) AS e FROM incidents) WHERE starts_with(e, 'user:')"),
-    ("Hosts in incidents", "", "SELECT count(DISTINCT e) FROM (SELECT unnest(entities) AS e FROM incidents) WHERE starts_with(e, 'host:')"),
-    ("Unknown records", "kept as base events", "SELECT count(*) FROM events WHERE definition = '' OR definition IS NULL"),
+    (
+        "Techniques",
+        "of MITRE ATT&CK seen in alerts",
+        "SELECT count(DISTINCT t) FROM (SELECT unnest(techniques) AS t FROM alerts)",
+    ),
+    (
+        "Users in incidents",
+        "",
+        "SELECT count(DISTINCT e) FROM (SELECT unnest(entities) AS e FROM incidents) WHERE starts_with(e, 'user:')",
+    ),
+    (
+        "Hosts in incidents",
+        "",
+        "SELECT count(DISTINCT e) FROM (SELECT unnest(entities) AS e FROM incidents) WHERE starts_with(e, 'host:')",
+    ),
+    (
+        "Unknown records",
+        "kept as base events",
+        "SELECT count(*) FROM events WHERE definition = '' OR definition IS NULL",
+    ),
     ("Flaws", "places that could not be read", "SELECT count(*) FROM flaws"),
 ];
 
@@ -76,7 +96,10 @@ pub fn write_reports(
     let mut written = Vec::new();
     for form in chosen {
         let bytes = form.render(&document).map_err(|error| {
-            Failure::new(Kind::Defect, format!("cannot write the report as {}: {error}", form.name()))
+            Failure::new(
+                Kind::Defect,
+                format!("cannot write the report as {}: {error}", form.name()),
+            )
         })?;
         let path = folder.join(format!("report.{}", form.extension()));
         let partial = folder.join(format!(".report.{}.part", form.extension()));
@@ -118,8 +141,7 @@ fn title(document: &Document) -> String {
 }
 
 fn versions(stages: &Stages) -> Vec<Version> {
-    let version =
-        |name: &str, version: String| Version { name: name.to_owned(), version };
+    let version = |name: &str, version: String| Version { name: name.to_owned(), version };
     vec![
         version("Watchfloor", env!("CARGO_PKG_VERSION").to_owned()),
         version("OCSF", ocsf::VERSION.to_owned()),
@@ -200,7 +222,9 @@ fn tell_incidents(asker: &Asker, parcels: &[Row], document: &mut Document) -> Re
     }
     let mut loose: Vec<Alert> =
         alerts.into_values().filter(|alert| !cased.contains(&alert.alert_id)).collect();
-    loose.sort_by_key(|a| (std::cmp::Reverse(a.level), std::cmp::Reverse(a.risk), a.first_time, a.alert_id));
+    loose.sort_by_key(|a| {
+        (std::cmp::Reverse(a.level), std::cmp::Reverse(a.risk), a.first_time, a.alert_id)
+    });
     loose.truncate(LOOSE);
     loose.sort_by_key(|alert| (alert.first_time, alert.alert_id));
     document.loose_alerts = loose;
@@ -219,7 +243,9 @@ impl<'p> Places<'p> {
         };
         // Where equal bytes lie in several places, the first origin told is the one that was read.
         let mut places = BTreeMap::new();
-        for (start, told) in parcels.iter().filter(|row| text(row, "note").is_empty()).filter_map(place) {
+        for (start, told) in
+            parcels.iter().filter(|row| text(row, "note").is_empty()).filter_map(place)
+        {
             places.entry(start).or_insert(told);
         }
         Self(places)
@@ -348,7 +374,8 @@ fn tell_evidence(asker: &Asker, parcels: &[Row], document: &mut Document) -> Res
                 offset: number(row, "offset"),
                 kind: flaw_kind(text(row, "kind")),
                 message: text(row, "message").to_owned(),
-                record_lost: row.get("record_lost").and_then(serde_json::Value::as_bool) == Some(true),
+                record_lost: row.get("record_lost").and_then(serde_json::Value::as_bool)
+                    == Some(true),
             },
         })
         .collect();

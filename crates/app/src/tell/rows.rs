@@ -138,6 +138,9 @@ mod tests {
         let address = entity("address:2001:db8::1").unwrap();
         assert_eq!(&*address.value, "2001:db8::1");
         assert_eq!(entity("nothing"), None);
-        assert_eq!(tactics(&serde_json::from_str(r#"{"tactics":["Defense Evasion"]}"#).unwrap()).len(), 1);
+        assert_eq!(
+            tactics(&serde_json::from_str(r#"{"tactics":["Defense Evasion"]}"#).unwrap()).len(),
+            1
+        );
     }
 }

@@ -23,7 +23,13 @@ pub(crate) fn run(ground: &Ground, args: &Data) -> Result<ExitCode, Failure> {
                 Verdict::Note => (Tone::Warn, "note "),
                 Verdict::Wrong => (Tone::Bad, "WRONG"),
             };
-            let _ = writeln!(text, "{} {}: {}", ground.screen.paint(tone, word), check.what, check.found);
+            let _ = writeln!(
+                text,
+                "{} {}: {}",
+                ground.screen.paint(tone, word),
+                check.what,
+                check.found
+            );
             if let Some(mend) = &check.mend {
                 let _ = writeln!(text, "      {mend}");
             }

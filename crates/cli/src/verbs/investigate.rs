@@ -58,7 +58,11 @@ pub(crate) fn run(ground: &Ground, args: Investigate) -> Result<ExitCode, Failur
     if let Some(first) = reports.first() {
         let _ = writeln!(text, "{}    {}", bold("Report"), first.display());
     }
-    let _ = writeln!(text, "{}      watchfloor query --data {data} \"SELECT * FROM incidents\"", bold("Next"));
+    let _ = writeln!(
+        text,
+        "{}      watchfloor query --data {data} \"SELECT * FROM incidents\"",
+        bold("Next")
+    );
     out(&text).map_err(|e| Failure::new(Kind::System, e.to_string()))?;
     Ok(ExitCode::SUCCESS)
 }
@@ -103,7 +107,12 @@ fn last_screen(screen: Screen, outcome: &Outcome, took: std::time::Duration) -> 
     let bold = |t: &str| screen.paint(Tone::Strong, t);
     let count = |n: u64| HumanCount(n).to_string();
     let line = |text: &mut String, label: &str, value: String| {
-        let _ = writeln!(text, "{}{} {value}", bold(label), " ".repeat(9_usize.saturating_sub(label.len())));
+        let _ = writeln!(
+            text,
+            "{}{} {value}",
+            bold(label),
+            " ".repeat(9_usize.saturating_sub(label.len()))
+        );
     };
     let known = match outcome.known_parcels {
         0 => String::new(),
@@ -112,7 +121,12 @@ fn last_screen(screen: Screen, outcome: &Outcome, took: std::time::Duration) -> 
     line(
         &mut text,
         "Read",
-        format!("{} events from {} parcels{known} in {}", count(outcome.events), count(outcome.parcels), HumanDuration(took)),
+        format!(
+            "{} events from {} parcels{known} in {}",
+            count(outcome.events),
+            count(outcome.parcels),
+            HumanDuration(took)
+        ),
     );
     if let Some((first, last)) = outcome.span {
         line(&mut text, "From", format!("{first} to {last}"));
@@ -122,7 +136,9 @@ fn last_screen(screen: Screen, outcome: &Outcome, took: std::time::Duration) -> 
         "Unsure",
         format!(
             "{} events of unknown sources, {} flaws, {} records lost",
-            count(outcome.unrecognised), count(outcome.flaws), count(outcome.records_lost)
+            count(outcome.unrecognised),
+            count(outcome.flaws),
+            count(outcome.records_lost)
         ),
     );
     line(
@@ -130,7 +146,9 @@ fn last_screen(screen: Screen, outcome: &Outcome, took: std::time::Duration) -> 
         "Found",
         format!(
             "{} findings by {} rules, {} alerts, {} incidents",
-            count(outcome.findings), count(outcome.rules.0 as u64), count(outcome.alerts),
+            count(outcome.findings),
+            count(outcome.rules.0 as u64),
+            count(outcome.alerts),
             count(outcome.incidents.len() as u64)
         ),
     );

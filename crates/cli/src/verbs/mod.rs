@@ -20,6 +20,7 @@ pub(crate) fn print(text: &str) -> Result<(), Failure> {
 
 /// Prints a value as one line of JSON.
 pub(crate) fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
-    let text = serde_json::to_string(value).map_err(|e| Failure::new(Kind::Defect, e.to_string()))?;
+    let text =
+        serde_json::to_string(value).map_err(|e| Failure::new(Kind::Defect, e.to_string()))?;
     print(&(text + "\n"))
 }

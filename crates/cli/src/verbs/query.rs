@@ -39,7 +39,9 @@ pub(crate) fn answer(
 ) -> Result<ExitCode, Failure> {
     let form = if ground.json { Form::Json } else { args.format };
     if form == Form::Parquet && args.out.is_none() && io::stdout().is_terminal() {
-        return Err(Failure::new(Kind::Usage, "Parquet is not for a terminal").hint("give --out FILE"));
+        return Err(
+            Failure::new(Kind::Usage, "Parquet is not for a terminal").hint("give --out FILE")
+        );
     }
     let tables = args.tables.iter().map(|text| table(text)).collect::<Result<_, _>>()?;
     let question = Question {

@@ -62,7 +62,7 @@ pub(crate) fn answer(
         }
         None => ask(&question, &mut Stdout)?,
     };
-    if !ground.quiet && !ground.json {
+    if !ground.quiet && !ground.json && form != Form::Table {
         let cut = if done.cut { ", cut at the limit" } else { "" };
         err(&ground.screen.paint(Tone::Quiet, &format!("{} rows{cut}", done.rows)));
     }

@@ -87,6 +87,9 @@ mod tests {
         WORK.with(Cell::get) as f64 / text.len() as f64
     }
 
+    const PACKETS: &str = "<1>Mar  1 10:00:00 a<1>Mar  1 10:00:00 b<1>Mar  1 10:00:00 c\
+        <1>Mar  1 10:00:00 d";
+
     /// What it tries, on which format, the head, and what is repeated behind it, in one line or as lines.
     const HOSTILE: &[(&str, &str, &str, &str)] = &[
         ("quotes that never close", "keyvalue", "a=1 b=2 c=3\n", "a=\"b "),
@@ -127,6 +130,8 @@ mod tests {
         ("counts that are wrong", "syslog", "4 <1>a\n", "9 <1>a\n"),
         ("counts beyond the end", "syslog", "4 <1>a\n", "999999 <1>a\n"),
         ("counts in one line", "syslog", "4 <1>a", "99 <1>a"),
+        ("packets", "syslog", PACKETS, "<1>Mar  1 10:00:00 "),
+        ("packets that are none", "syslog", PACKETS, "<1>"),
         ("a long tag", "syslog", "<1>a\n<1>", "a["),
         (
             "requests",

@@ -89,6 +89,8 @@ fn syslog_as_plaso_expects() {
         ("syslog_osx", 2),
         ("syslog_rsyslog", 5),
         ("syslog_rsyslog_traditional", 8),
+        ("syslog_rsyslog_ForwardFormat", 9),
+        ("syslog_rsyslog_TraditionalForwardFormat", 9),
     ] {
         assert_eq!(read(&folder, file).records.len(), count, "{file}");
     }

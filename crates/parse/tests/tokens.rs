@@ -70,6 +70,22 @@ const GRAMMARS: &[Grammar] = &[
         ],
     },
     Grammar {
+        format: "syslog",
+        head: "<1>Mar  1 10:00:00 h a: b<1>Mar  1 10:00:00 h a: b<1>Mar  1 10:00:00 h a: b",
+        tokens: &[
+            "<1>",
+            "1 ",
+            "Mar  1 10:00:00 ",
+            "2026-03-01T10:00:00Z ",
+            "h ",
+            "a: ",
+            "b",
+            "\n",
+            "<",
+            "é",
+        ],
+    },
+    Grammar {
         format: "keyvalue",
         head: "a=1 b=2 c=3\na=1 b=2 c=3\na=1 b=2 c=3\na=1 b=2 c=3\na=1 b=2 c=3\na=1 b=2 c=3\n",
         tokens: &[

@@ -2,12 +2,14 @@
 //!
 //! A record begins with a priority, a timestamp or a body of a known shape; any other line goes on
 //! with the record before it (bounded). Streams that count octets (`123 <34>1 …`) are framed by
-//! their counts, so that a newline in a message forges no record. The syntax of a message is read
+//! their counts, so that a newline in a message forges no record; captures of packets, one behind
+//! the other without newlines, by what packets begin with. The syntax of a message is read
 //! one level deeper when its first bytes say what it is, into `body` and `body_format`.
 
 mod body;
 mod frame;
 mod header;
+mod structured;
 
 use std::sync::Arc;
 
@@ -53,22 +55,34 @@ impl Format for Syslog {
     }
 
     fn open(&self, head: &Head<'_>) -> Box<dyn Cutter> {
-        Box::new(SyslogCutter { counted: frame::octet_counted(head.bytes).is_some() })
+        Box::new(if frame::octet_counted(head.bytes).is_some() {
+            SyslogCutter::Counted
+        } else if frame::is_packed(head.bytes) {
+            SyslogCutter::Packed
+        } else {
+            SyslogCutter::Lines
+        })
     }
 }
 
-struct SyslogCutter {
-    counted: bool,
+/// How a stream is cut.
+enum SyslogCutter {
+    Lines,
+    Counted,
+    Packed,
 }
 
 impl Cutter for SyslogCutter {
     fn cut(&mut self, window: &[u8], last: bool) -> Cut {
-        if !self.counted {
-            let take = frame::whole_records(window, last);
-            return Cut { take, reader: Arc::new(Framing::Records) };
-        }
-        let (take, frames) = frame::counted(window, last);
-        Cut { take, reader: Arc::new(Framing::Counted(frames)) }
+        let (take, framing) = match self {
+            Self::Lines => (frame::whole_records(window, last), Framing::Records),
+            Self::Packed => (frame::whole_packets(window, last), Framing::Packets),
+            Self::Counted => {
+                let (take, frames) = frame::counted(window, last);
+                (take, Framing::Counted(frames))
+            }
+        };
+        Cut { take, reader: Arc::new(framing) }
     }
 }
 
@@ -76,6 +90,8 @@ impl Cutter for SyslogCutter {
 enum Framing {
     /// By the lines that begin one.
     Records,
+    /// By the priority and time that each begins with, anywhere.
+    Packets,
     /// By the counts in front of them, which the cutter had to follow anyway.
     Counted(Vec<Frame>),
 }
@@ -86,6 +102,9 @@ impl Reader for Framing {
         match self {
             Self::Records => {
                 line::each_frame(chunk, offset, frame::Records::new(chunk), sink, each);
+            }
+            Self::Packets => {
+                line::each_frame(chunk, offset, frame::Packets::new(chunk), sink, each);
             }
             Self::Counted(frames) => {
                 line::each_frame(chunk, offset, frames.iter().copied(), sink, each);

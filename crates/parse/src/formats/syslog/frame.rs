@@ -118,6 +118,80 @@ pub(super) fn whole_records(window: &[u8], last: bool) -> usize {
     Records::new(window).last().map_or(0, |frame| frame.start)
 }
 
+/// True when a packet of syslog begins here: a priority and a time, with or without a version.
+fn begins_packet(text: &[u8]) -> bool {
+    let Some((_, skip)) = priority(text) else { return false };
+    let rest = text.get(skip..).unwrap_or_default();
+    let rest = rest.strip_prefix(b"1 ").unwrap_or(rest);
+    timestamp::leading(rest).is_some()
+}
+
+/// True when the head is packets one behind the other, as a capture of UDP leaves them: most begin
+/// in the middle of a line. Only then may one begin there, since text in a message could look so.
+pub(super) fn is_packed(head: &[u8]) -> bool {
+    let (mut inside, mut first) = (0, 0);
+    let mut at = 0;
+    while let Some(step) = seek::find(b'<', head.get(at..).unwrap_or_default()) {
+        at += step;
+        if begins_packet(head.get(at..).unwrap_or_default()) {
+            let in_line = at > 0 && head.get(at - 1) != Some(&b'\n');
+            *(if in_line { &mut inside } else { &mut first }) += 1;
+        }
+        at += 1;
+    }
+    inside >= 3 && inside > first
+}
+
+/// The packets of a chunk that begins with one.
+pub(super) struct Packets<'a> {
+    chunk: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Packets<'a> {
+    pub(super) fn new(chunk: &'a [u8]) -> Self {
+        Self { chunk, at: 0 }
+    }
+}
+
+impl Iterator for Packets<'_> {
+    type Item = Frame;
+
+    fn next(&mut self) -> Option<Frame> {
+        let start = self.at;
+        let rest = self.chunk.get(start..).filter(|rest| !rest.is_empty())?;
+        let mut len = 1;
+        while let Some(step) = seek::find(b'<', rest.get(len..).unwrap_or_default()) {
+            len += step;
+            if begins_packet(rest.get(len..).unwrap_or_default()) {
+                break;
+            }
+            len += 1;
+        }
+        if !begins_packet(rest.get(len..).unwrap_or_default()) {
+            len = rest.len();
+        }
+        self.at = start + len;
+        let text = rest.get(..len).unwrap_or_default();
+        Some(Frame { start, end: start + text.trim_ascii_end().len(), flaw: None })
+    }
+}
+
+/// How much of `window` is whole packets: up to the last that begins in it.
+pub(super) fn whole_packets(window: &[u8], last: bool) -> usize {
+    if last {
+        return window.len();
+    }
+    let mut end = window.len();
+    while let Some(at) = seek::rfind(b'<', window.get(..end).unwrap_or_default()) {
+        if at > 0 && begins_packet(window.get(at..).unwrap_or_default()) {
+            return at;
+        }
+        end = at;
+    }
+    0
+}
+
 /// The count that a frame begins with, and where the message begins: `123 <34>…` is 123 and 4.
 pub(super) fn octet_counted(bytes: &[u8]) -> Option<(usize, usize)> {
     let digits = bytes.iter().take(8).take_while(|b| b.is_ascii_digit()).count();

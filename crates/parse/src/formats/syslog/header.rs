@@ -1,10 +1,9 @@
 //! The header of one syslog record, in every shape that is met.
 
-use std::borrow::Cow;
-
 use model::Value;
 
-use crate::fields::{self, Fields, push};
+use super::structured;
+use crate::fields::{Fields, push};
 use crate::{seek, timestamp};
 
 /// A header that was read.
@@ -162,7 +161,7 @@ impl<'a> Header<'a> {
             }
             return;
         }
-        match structured_data(self.message) {
+        match structured::read(self.message) {
             Some((elements, rest)) => {
                 self.push("structured_data", Value::Map(elements));
                 self.message = rest;
@@ -442,70 +441,4 @@ fn spaced_name(window: &[u8], open: usize) -> bool {
         && name.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b' ' | b'.' | b'-' | b'_'))
         && name.last() != Some(&b' ')
         && name.first().is_some_and(u8::is_ascii_uppercase)
-}
-
-/// Reads `[id name="value" …][…]`; nothing when it is broken.
-fn structured_data(text: &str) -> Option<(Fields<'_>, &str)> {
-    let mut elements: Fields<'_> = Vec::with_capacity(2);
-    let mut rest = text;
-    while let Some(inner) = rest.strip_prefix('[') {
-        let end = seek::find2(b' ', b']', inner.as_bytes())?;
-        let (id, mut params) = inner.split_at_checked(end)?;
-        let mut element: Fields<'_> = Vec::new();
-        loop {
-            params = params.trim_start_matches(' ');
-            if let Some(behind) = params.strip_prefix(']') {
-                rest = behind;
-                break;
-            }
-            let (name, behind) = params.split_once('=')?;
-            let (value, behind) = quoted(behind.strip_prefix('"')?)?;
-            if name.len() > 128 || element.len() >= fields::MAX {
-                return None;
-            }
-            add(&mut element, name, value);
-            params = behind;
-        }
-        if elements.len() >= 256 {
-            return None;
-        }
-        elements.push((Cow::Borrowed(id), Value::Map(element)));
-    }
-    matches!(rest.as_bytes().first(), None | Some(b' ')).then_some((elements, rest))
-}
-
-/// Adds a parameter. One that comes again (`ip="…" ip="…"`, which RFC 5424 allows) becomes a list.
-fn add<'a>(element: &mut Fields<'a>, name: &'a str, value: Cow<'a, str>) {
-    // Only so far back: a hostile element could have thousands.
-    let given = element.iter_mut().take(32).find(|(key, _)| key == name);
-    match given {
-        None => fields::push_text(element, name, value),
-        Some((_, Value::List(list))) => list.push(Value::Str(value)),
-        Some((_, first)) => *first = Value::List(vec![std::mem::take(first), Value::Str(value)]),
-    }
-}
-
-/// The value up to its closing quotation mark, and what is behind the mark. `\"`, `\\` and `\]` are
-/// escapes, other backslashes stand for themselves.
-fn quoted(text: &str) -> Option<(Cow<'_, str>, &str)> {
-    let bytes = text.as_bytes();
-    let mut owned = String::new();
-    let (mut from, mut at) = (0, 0);
-    loop {
-        at += seek::find2(b'"', b'\\', bytes.get(at..)?)?;
-        if bytes.get(at) == Some(&b'"') {
-            let last = text.get(from..at)?;
-            let rest = text.get(at + 1..)?;
-            if from == 0 {
-                return Some((Cow::Borrowed(last), rest));
-            }
-            owned.push_str(last);
-            return Some((Cow::Owned(owned), rest));
-        }
-        if matches!(bytes.get(at + 1), Some(b'"' | b'\\' | b']')) {
-            owned.push_str(text.get(from..at)?);
-            from = at + 1;
-        }
-        at += 2;
-    }
 }

@@ -164,11 +164,12 @@ async fn nothing_grows_without_bound() {
         sums,
     ];
     // What is just within the bounds is answered.
-    let many: Vec<_> = (0..1_900).map(|n| format!("severity_id = {n}")).collect();
+    let many: Vec<_> = (0..200).map(|n| format!("severity_id = {n}")).collect();
     let within = format!("SELECT count(*) FROM events WHERE {}", many.join(" OR "));
-    try_rows(&hunt, &within).await.unwrap();
-    let sums = format!("SELECT {}1", "1 + ".repeat(1_900));
-    try_rows(&hunt, &sums).await.unwrap();
+    let patient = open(&lake).await;
+    try_rows(&patient, &within).await.unwrap();
+    let sums = format!("SELECT {}1", "1 + ".repeat(1_500));
+    try_rows(&patient, &sums).await.unwrap();
     for sql in hostile {
         let began = std::time::Instant::now();
         let shown: String = sql.chars().take(80).collect();

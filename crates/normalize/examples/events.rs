@@ -1,7 +1,8 @@
 //! The events of files, as OCSF JSON lines: `cargo run --example events -- FILE…`.
 //! A summary goes to standard error: how many by definition, class, activity and log source, and
-//! every problem by the schema. `--unknown` prints only the native fields of what stays unknown, of
-//! base events and of the activities Unknown and Other.
+//! every problem by the schema. `--count` prints only that; `--native` prints the records as the
+//! parsers read them; `--unknown` the records of base events and of the activities Unknown and
+//! Other.
 #![allow(clippy::print_stdout, clippy::print_stderr, clippy::expect_used)]
 
 mod shared;
@@ -14,7 +15,8 @@ fn main() {
     let normalizer = shared::normalizer();
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     let mut problems: BTreeMap<String, usize> = BTreeMap::new();
-    let only_unknown = std::env::args().any(|a| a == "--unknown");
+    let has = |option| std::env::args().any(|a| a == option);
+    let (count, native, unknown) = (has("--count"), has("--native"), has("--unknown"));
     for file in std::env::args().skip(1).filter(|a| !a.starts_with("--")) {
         let (parser, records) = shared::records(&file);
         for (record, _) in &records {
@@ -48,10 +50,10 @@ fn main() {
                 *problems.entry(text).or_default() += 1;
             }
             let vague = event.class.uid == 0 || matches!(event.activity_id, 0 | 99);
-            if !only_unknown {
-                println!("{json}");
-            } else if vague {
+            if native || (unknown && vague) {
                 println!("{}", serde_json::to_string(&record.fields).unwrap_or_default());
+            } else if !count && !unknown {
+                println!("{json}");
             }
         }
     }

@@ -70,7 +70,26 @@ impl<R: Read> Read for Input<R> {
 
 impl<R: Read> Chunker<R> {
     /// Reads the head of a parcel and recognises its format. `name` only breaks ties.
-    pub fn new(mut read: R, name: &str, limits: Limits) -> io::Result<Self> {
+    pub fn new(read: R, name: &str, limits: Limits) -> io::Result<Self> {
+        Self::open(read, name, limits, None)
+    }
+
+    /// Reads a parcel as what somebody says that it is.
+    pub fn with_format(
+        read: R,
+        name: &str,
+        limits: Limits,
+        format: &'static dyn Format,
+    ) -> io::Result<Self> {
+        Self::open(read, name, limits, Some(Recognised::Format(format)))
+    }
+
+    fn open(
+        mut read: R,
+        name: &str,
+        limits: Limits,
+        known: Option<Recognised>,
+    ) -> io::Result<Self> {
         let limits = Limits {
             chunk: limits.chunk.clamp(1, limits.record.max(1)),
             record: limits.record.max(1),
@@ -101,7 +120,7 @@ impl<R: Read> Chunker<R> {
             name,
             complete: ended && buffer.len() <= HEAD,
         };
-        let recognised = recognise::recognise(&head);
+        let recognised = known.unwrap_or_else(|| recognise::recognise(&head));
         let cutter = match recognised {
             Recognised::Format(format) => Some(format.open(&head)),
             Recognised::Binary(what) => {

@@ -28,5 +28,5 @@ pub use chunker::{Chunk, Chunker, Limits};
 pub use format::{Cut, Cutter, Format, Head, Reader, Sink, Skip};
 pub use formats::FORMATS;
 pub use json::json_value;
-pub use reading::{Reading, read_all, read_with};
+pub use reading::{Reading, read_all, read_as, read_with};
 pub use recognise::{Recognised, recognise};

@@ -41,11 +41,6 @@ impl<'a> Line<'a> {
         let message = message.into();
         self.flaws.push(Flaw { offset: self.offset, kind, message, record_lost: false });
     }
-
-    /// The flaw of a line that no record can be made of.
-    pub(crate) fn lost(&self, kind: FlawKind, message: impl Into<String>) -> Flaw {
-        Flaw { offset: self.offset, kind, message: message.into(), record_lost: true }
-    }
 }
 
 /// A reader that calls a function for each line.
@@ -177,7 +172,9 @@ fn one_line(
         let lost = trimmed.trim_ascii().is_empty();
         flaw(FlawKind::Corrupt, "a run of NUL bytes, as a crash leaves them", false);
         if lost {
-            flaws.into_iter().for_each(|f| sink.flaw(f));
+            for flaw in flaws {
+                sink.flaw(flaw);
+            }
             return;
         }
     }

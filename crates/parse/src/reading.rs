@@ -2,7 +2,7 @@
 
 use model::{Flaw, Record};
 
-use crate::{Chunker, Limits, Sink};
+use crate::{Chunker, Format, Limits, Sink};
 
 /// All that was read from a parcel.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,9 +38,18 @@ pub fn read_all(bytes: &[u8], name: &str) -> Reading {
 
 /// Reads bytes with limits other than the usual ones.
 pub fn read_with(bytes: &[u8], name: &str, limits: Limits) -> Reading {
+    drain(Chunker::new(bytes, name, limits))
+}
+
+/// Reads bytes as a format, whatever they look like.
+pub fn read_as(bytes: &[u8], format: &'static dyn Format, limits: Limits) -> Reading {
+    drain(Chunker::with_format(bytes, "", limits, format))
+}
+
+fn drain(chunker: std::io::Result<Chunker<&[u8]>>) -> Reading {
     let mut reading = Reading { format: "", records: Vec::new(), flaws: Vec::new() };
     // Reading from memory does not fail; were it to, what was read until then still counts.
-    let Ok(mut chunker) = Chunker::new(bytes, name, limits) else { return reading };
+    let Ok(mut chunker) = chunker else { return reading };
     while let Ok(Some(chunk)) = chunker.next() {
         chunk.reader.read(&chunk.bytes, chunk.offset, &mut reading);
     }

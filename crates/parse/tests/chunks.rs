@@ -1,5 +1,5 @@
 //! However a parcel is cut, it reads the same.
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 mod common;
 

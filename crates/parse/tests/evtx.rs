@@ -1,5 +1,5 @@
 //! Event logs, whole and damaged, made by us; and those of the corpora against the `evtx` crate.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::print_stdout)]
 
 mod common;
 #[path = "common/evtx.rs"]

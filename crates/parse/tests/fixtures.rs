@@ -1,6 +1,6 @@
 //! Every fixture reads as its `.expect.json` says. Set `UPDATE_EXPECT=1` to write what is read, and
 //! look at the difference before committing it.
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 mod common;
 
@@ -37,6 +37,16 @@ fn every_format_has_a_fixture() {
         .filter(|name| !fixtures.iter().any(|f| f.format == *name))
         .collect();
     assert!(without.is_empty(), "formats without a fixture: {without:?}");
+}
+
+#[test]
+fn every_format_has_a_fuzz_target() {
+    let targets = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/fuzz_targets");
+    for format in parse::FORMATS {
+        let target = targets.join(format!("{}.rs", format.name()));
+        let text = std::fs::read_to_string(&target).unwrap_or_default();
+        assert!(text.contains(&format!("\"{}\"", format.name())), "no {}", target.display());
+    }
 }
 
 /// A reading as JSON, one record a line, so that a change shows as the line that changed. `raw`

@@ -10,7 +10,7 @@ mod line;
 mod tables;
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use model::{Flaw, FlawKind, Record, Value};
@@ -151,7 +151,8 @@ struct AuditReader;
 
 /// An event that is being put together.
 struct Event<'a> {
-    /// Where its lines begin in the chunk, and their bytes.
+    /// Where its lines begin in the chunk, and their bytes. One that is no audit record stands
+    /// alone, with no parts.
     lines: Vec<(usize, &'a [u8])>,
     /// Number of its last line in the chunk.
     last: usize,
@@ -174,7 +175,8 @@ impl Reader for AuditReader {
         let mut open: HashMap<(Option<&str>, &str), usize> = HashMap::new();
         for (number, (start, raw, text)) in lines.iter().enumerate() {
             let Some(part) = line::parse(text.trim_matches('\0')) else {
-                sink.flaw(no_record(text, offset + *start as u64));
+                let lines = vec![(*start, *raw)];
+                events.push(Event { lines, last: number, parts: Vec::new(), lossy: false });
                 continue;
             };
             let lossy = matches!(text, Cow::Owned(_));
@@ -200,17 +202,6 @@ impl Reader for AuditReader {
     }
 }
 
-/// The flaw of a line that is no audit record.
-fn no_record(text: &str, offset: u64) -> Flaw {
-    let quote: String = text.chars().take(60).collect();
-    Flaw {
-        offset,
-        kind: FlawKind::Syntax,
-        message: format!("a line that is no audit record: `{quote}`"),
-        record_lost: true,
-    }
-}
-
 /// Makes a record of an event.
 fn emit(event: Event<'_>, chunk: &[u8], offset: u64, sink: &mut dyn Sink) {
     let (Some(first), Some(last)) = (event.lines.first(), event.lines.last()) else { return };
@@ -230,6 +221,13 @@ fn emit(event: Event<'_>, chunk: &[u8], offset: u64, sink: &mut dyn Sink) {
     } else {
         Vec::new()
     };
+    if event.parts.is_empty() {
+        let text = String::from_utf8_lossy(&raw).into_owned();
+        let fields = Value::Map(vec![(Cow::Borrowed("message"), Value::from(text))]);
+        let message = "a line that is no audit record".to_owned();
+        let flaws = vec![Flaw { offset, kind: FlawKind::Syntax, message, record_lost: false }];
+        return sink.record(Record { offset, index: 0, raw, fields, flaws });
+    }
     let fields = Value::Map(merge(event.parts));
     sink.record(Record { offset, index: 0, raw, fields, flaws });
 }
@@ -278,7 +276,7 @@ fn merge(mut parts: Vec<AuditLine<'_>>) -> Fields<'_> {
 
     let has_arguments = parts.iter().any(|part| part.kind == "EXECVE");
     let mut names: Vec<Value<'_>> = Vec::new();
-    let mut place: HashMap<&str, ()> = HashMap::new();
+    let mut seen: HashSet<&str> = HashSet::new();
     for part in &parts {
         for (key, value) in &part.fields {
             let pointer = has_arguments && part.kind == "SYSCALL" && line::argument(key).is_some();
@@ -288,7 +286,7 @@ fn merge(mut parts: Vec<AuditLine<'_>>) -> Fields<'_> {
                 }
                 continue;
             }
-            if place.insert(key, ()).is_none() {
+            if seen.insert(key) {
                 fields.push((key.clone(), value.clone()));
             }
         }

@@ -79,10 +79,10 @@ fn is_whole(line: &[u8]) -> bool {
 /// Whether a bracket is followed by what may follow it in JSON.
 fn begins_value(bytes: Option<&[u8]>) -> bool {
     let Some((bracket, rest)) = bytes.and_then(<[u8]>::split_first) else { return false };
-    match (bracket, rest.trim_ascii_start().first()) {
-        (b'{', Some(b'"' | b'}')) | (b'[', Some(b'{' | b'[' | b'"' | b']')) => true,
-        _ => false,
-    }
+    matches!(
+        (bracket, rest.trim_ascii_start().first()),
+        (b'{', Some(b'"' | b'}')) | (b'[', Some(b'{' | b'[' | b'"' | b']'))
+    )
 }
 
 /// Whether the head looks like lines that each hold whole values.
@@ -386,7 +386,9 @@ impl Cutter for JsonStream {
                 }
             }
             match scan::next(window, at, place, last) {
-                Item::Value { end, .. } | Item::Junk { end, .. } => at = end,
+                Item::Value { end, .. }
+                | Item::Junk { end, .. }
+                | Item::Broken { end, plain: true, .. } => at = end,
                 Item::Open { .. } => return read_to(at, self),
                 Item::Nothing => return read_to(scan::separators(window, at, last), self),
                 Item::Close { .. } if at > 0 => return read_to(at, self),
@@ -397,7 +399,6 @@ impl Cutter for JsonStream {
                     };
                     return self.go(next, close + 1);
                 }
-                Item::Broken { end, plain: true, .. } => at = end,
                 Item::Broken { end, .. } => {
                     // What follows is read by a reader that knows.
                     let cut = read_to(end, self);

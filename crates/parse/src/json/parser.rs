@@ -232,8 +232,7 @@ impl<'a> Parser<'a> {
             self.at += 1;
             return Value::Map(Vec::new());
         }
-        loop {
-            let Some(key) = self.key() else { break };
+        while let Some(key) = self.key() {
             let value = self.value(depth + 1);
             if !self.broken || !value.is_empty() {
                 self.entries.push((key, value));

@@ -230,11 +230,7 @@ impl Depth {
                     };
                 }
                 b'{' | b'[' => self.enter(*b == b'['),
-                b'}' | b']' => {
-                    if self.leave(*b == b']') {
-                        return Step::End(at);
-                    }
-                }
+                b'}' | b']' if self.leave(*b == b']') => return Step::End(at),
                 b'\n' => return Step::Line(at),
                 _ => {}
             }

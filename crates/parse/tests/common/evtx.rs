@@ -1,5 +1,11 @@
 //! Writes event logs, so that the fixtures are our own and tests can damage them where they want.
-#![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::indexing_slicing)]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::struct_field_names
+)]
 
 const FILE_HEADER: usize = 4096;
 const CHUNK: usize = 65536;

@@ -1,5 +1,12 @@
 //! What the tests of this room share: walking fixtures, finding the corpora.
-#![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::panic, clippy::expect_used)]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::similar_names
+)]
 
 use std::path::{Path, PathBuf};
 

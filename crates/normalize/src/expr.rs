@@ -126,7 +126,7 @@ impl<'r> Scene<'_, 'r> {
     fn slot(&self, slots: &[u16]) -> Val<'r> {
         for slot in slots {
             match self.slots.get(usize::from(*slot)) {
-                Some(Slot::Value(value)) => return Val::Ref(value),
+                Some(Slot::Value(value) | Slot::Folded(value)) => return Val::Ref(value),
                 Some(Slot::Text(text)) => return Val::Text(Cow::Borrowed(text)),
                 _ => {}
             }

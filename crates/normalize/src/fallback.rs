@@ -89,7 +89,7 @@ pub(crate) fn apply<'r>(record: &'r Record<'r>, context: &Context<'_>) -> Normal
     let mut slots = vec![Slot::Empty; usual.lens.len()];
     usual.lens.fill(&record.fields, &mut slots);
     let value = |slot: &u16| match slots.get(usize::from(*slot)) {
-        Some(Slot::Value(value)) => Val::Ref(value),
+        Some(Slot::Value(value) | Slot::Folded(value)) => Val::Ref(value),
         _ => Val::None,
     };
     let latest = context.modified.unwrap_or(context.received_at);
@@ -106,7 +106,7 @@ pub(crate) fn apply<'r>(record: &'r Record<'r>, context: &Context<'_>) -> Normal
     let mut event = Event::new(base_class(), time.unwrap_or(latest));
     if let Some(column) = ocsf::column("message") {
         let found = usual.messages.iter().find_map(|slot| match slots.get(usize::from(*slot)) {
-            Some(Slot::Value(value)) => bare(value).as_str(),
+            Some(Slot::Value(value) | Slot::Folded(value)) => bare(value).as_str(),
             _ => None,
         });
         let text = found.or_else(|| std::str::from_utf8(&record.raw).ok()).map(str::trim);

@@ -2,9 +2,11 @@
 //!
 //! The paths of a definition share a trie. The record is walked once along it, so that reading a
 //! field later is an index into an array, and what no path names is never looked at.
+//!
+//! Names are compared blind to ASCII case: a warehouse or a forwarder that folds them is so common
+//! that a definition should not have to say it twice. The exact spelling is preferred.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
+use std::hash::Hasher;
 
 use model::Value;
 
@@ -16,6 +18,8 @@ pub(crate) enum Slot<'r> {
     #[default]
     Empty,
     Value(&'r Value<'r>),
+    /// A value under a name in another case: it gives way to an exact one.
+    Folded(&'r Value<'r>),
     Text(&'r str),
 }
 
@@ -30,11 +34,9 @@ pub(crate) struct Lens {
 
 #[derive(Debug, Default)]
 struct Node {
-    keys: HashMap<Box<str>, u32, BuildHasherDefault<Mix>>,
+    keys: Keys,
     any: Option<u32>,
     slot: Option<u16>,
-    /// Lengths of the keys, as bits: most foreign keys are told by their length alone.
-    lengths: u64,
 }
 
 /// More slots than this in one definition are refused by the compiler.
@@ -64,10 +66,7 @@ impl Lens {
             let next = u32::try_from(self.nodes.len()).unwrap_or(u32::MAX);
             let Some(node) = self.nodes.get_mut(at) else { break };
             let child = match step {
-                Step::Key(key) => {
-                    node.lengths |= 1 << (key.len() & 63);
-                    *node.keys.entry(key.clone()).or_insert(next)
-                }
+                Step::Key(key) => node.keys.insert(key, next),
                 _ => *node.any.get_or_insert(next),
             };
             if child == next {
@@ -93,16 +92,22 @@ impl Lens {
     /// Walks the record. The first value of a path wins; empty ones leave room for a later one.
     pub(crate) fn fill<'r>(&self, record: &'r Value<'r>, slots: &mut [Slot<'r>]) {
         if let Some(root) = self.nodes.first() {
-            self.visit(root, record, slots);
+            self.visit(root, record, true, slots);
         }
     }
 
-    fn visit<'r>(&self, node: &Node, value: &'r Value<'r>, slots: &mut [Slot<'r>]) {
+    fn visit<'r>(&self, node: &Node, value: &'r Value<'r>, exact: bool, slots: &mut [Slot<'r>]) {
         if let Some(slot) = node.slot
-            && let Some(place @ Slot::Empty) = slots.get_mut(usize::from(slot))
-            && !self.is_absent(value)
+            && let Some(place) = slots.get_mut(usize::from(slot))
         {
-            *place = Slot::Value(value);
+            let free = match place {
+                Slot::Empty => true,
+                Slot::Folded(_) => exact,
+                _ => false,
+            };
+            if free && !self.is_absent(value) {
+                *place = if exact { Slot::Value(value) } else { Slot::Folded(value) };
+            }
         }
         let Value::Map(entries) = value else { return };
         if node.keys.is_empty() && node.any.is_none() {
@@ -110,32 +115,40 @@ impl Lens {
         }
         for (key, member) in entries {
             if let Some(any) = node.any.and_then(|n| self.nodes.get(n as usize)) {
-                self.visit(any, member, slots);
+                self.visit(any, member, exact, slots);
             }
-            if node.lengths & (1 << (key.len() & 63)) != 0
-                && let Some(child) = node.keys.get(&**key).and_then(|n| self.nodes.get(*n as usize))
+            if let Some((same, child)) = node.keys.get(key)
+                && let Some(child) = self.nodes.get(child as usize)
             {
-                self.visit(child, member, slots);
+                self.visit(child, member, exact && same, slots);
             }
             if memchr::memchr(b'.', key.as_bytes()).is_some() {
-                self.dotted(node, key, member, slots);
+                self.dotted(node, key, member, exact, slots);
             }
         }
     }
 
     /// A key that itself holds dots (`id.orig_h`) is the path that it spells.
-    fn dotted<'r>(&self, node: &Node, key: &str, value: &'r Value<'r>, slots: &mut [Slot<'r>]) {
-        let mut node = node;
+    fn dotted<'r>(
+        &self,
+        node: &Node,
+        key: &str,
+        value: &'r Value<'r>,
+        exact: bool,
+        slots: &mut [Slot<'r>],
+    ) {
+        let (mut node, mut exact) = (node, exact);
         for (count, part) in key.split('.').enumerate() {
-            if count > 16 {
-                return;
-            }
-            match node.keys.get(part).and_then(|n| self.nodes.get(*n as usize)) {
-                Some(child) => node = child,
-                None => return,
+            let next = node.keys.get(part).and_then(|(same, n)| {
+                exact &= same;
+                self.nodes.get(n as usize)
+            });
+            match next {
+                Some(child) if count < 16 => node = child,
+                _ => return,
             }
         }
-        self.visit(node, value, slots);
+        self.visit(node, value, exact, slots);
     }
 
     /// True for null and for the texts that the definition calls no value.
@@ -153,8 +166,79 @@ impl Lens {
     }
 }
 
-/// A small multiplicative hash. The keys of the table come from definitions, never from evidence,
-/// so evidence cannot make it collide with more than one lookup.
+/// Names of one node of the trie, found blind to ASCII case: an open table by a hash of the folded
+/// name. The names come from definitions and never from evidence, so evidence cannot crowd it.
+#[derive(Debug, Default)]
+struct Keys {
+    /// A power of two of places, each the number of an entry and one more; 0 is free.
+    places: Vec<u32>,
+    entries: Vec<(u64, Box<str>, u32)>,
+    /// Lengths of the names, as bits: most foreign names are told by their length alone.
+    lengths: u64,
+}
+
+impl Keys {
+    fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The node of a name in any case, and whether the case is the same.
+    fn get(&self, key: &str) -> Option<(bool, u32)> {
+        if self.lengths & (1 << (key.len() & 63)) == 0 {
+            return None;
+        }
+        let hash = hash_folded(key);
+        let mask = self.places.len() - 1;
+        let mut at = hash as usize & mask;
+        loop {
+            let entry = self.places.get(at).copied().unwrap_or(0).checked_sub(1)?;
+            let (found, name, node) = self.entries.get(entry as usize)?;
+            if *found == hash && name.eq_ignore_ascii_case(key) {
+                return Some((**name == *key, *node));
+            }
+            at = (at + 1) & mask;
+        }
+    }
+
+    /// The node of a name, which is `fresh` when the name is new.
+    fn insert(&mut self, key: &str, fresh: u32) -> u32 {
+        if let Some((_, node)) = self.get(key) {
+            return node;
+        }
+        self.lengths |= 1 << (key.len() & 63);
+        self.entries.push((hash_folded(key), key.into(), fresh));
+        // At most a third full, so that a foreign name meets a free place soon.
+        let size = (self.entries.len() * 3).next_power_of_two();
+        self.places = vec![0; size];
+        for (number, (hash, ..)) in self.entries.iter().enumerate() {
+            let mut at = *hash as usize & (size - 1);
+            while self.places.get(at).is_some_and(|place| *place != 0) {
+                at = (at + 1) & (size - 1);
+            }
+            if let Some(place) = self.places.get_mut(at) {
+                *place = number as u32 + 1;
+            }
+        }
+        fresh
+    }
+}
+
+/// A hash of a text, blind to ASCII case.
+pub(crate) fn hash_folded(text: &str) -> u64 {
+    let mut mix = Mix(text.len() as u64);
+    let (words, rest) = text.as_bytes().as_chunks::<8>();
+    for word in words {
+        mix.mix(u64::from_le_bytes(word.map(|b| b.to_ascii_lowercase())));
+    }
+    let mut last = 0;
+    for byte in rest {
+        last = last << 8 | u64::from(byte.to_ascii_lowercase());
+    }
+    mix.mix(last);
+    mix.0
+}
+
+/// A small multiplicative hash, for tables whose keys come from definitions.
 #[derive(Default)]
 pub(crate) struct Mix(u64);
 
@@ -164,19 +248,17 @@ impl Hasher for Mix {
     }
 
     fn write(&mut self, bytes: &[u8]) {
-        for chunk in bytes.chunks(8) {
-            let mut word = [0u8; 8];
-            for (to, from) in word.iter_mut().zip(chunk) {
-                *to = *from;
-            }
-            self.mix(u64::from_le_bytes(word) ^ (chunk.len() as u64) << 56);
+        for byte in bytes {
+            self.mix(u64::from(*byte));
         }
     }
 
-    fn write_u8(&mut self, _: u8) {}
-
     fn write_u64(&mut self, n: u64) {
         self.mix(n);
+    }
+
+    fn write_i64(&mut self, n: i64) {
+        self.mix(n as u64);
     }
 }
 
@@ -190,7 +272,7 @@ impl Mix {
 /// Follows steps from a value; `Each` is left to the caller.
 pub(crate) fn follow<'r>(value: &'r Value<'r>, step: &Step) -> Option<&'r Value<'r>> {
     match step {
-        Step::Key(key) => value.path(key),
+        Step::Key(key) => value.path(key).or_else(|| value.get_ignore_case(key)),
         Step::Any => match value {
             Value::Map(entries) => entries.first().map(|(_, v)| v),
             _ => None,
@@ -207,7 +289,10 @@ pub(crate) fn follow<'r>(value: &'r Value<'r>, step: &Step) -> Option<&'r Value<
         }
         Step::Where(key, word) => {
             let is = |v: &&'r Value<'r>| {
-                v.path(key).and_then(Value::to_text).is_some_and(|t| t.eq_ignore_ascii_case(word))
+                v.path(key)
+                    .or_else(|| v.get_ignore_case(key))
+                    .and_then(Value::to_text)
+                    .is_some_and(|t| t.eq_ignore_ascii_case(word))
             };
             match value {
                 Value::List(list) => list.iter().find(is),
@@ -216,5 +301,40 @@ pub(crate) fn follow<'r>(value: &'r Value<'r>, step: &Step) -> Option<&'r Value<
             }
         }
         Step::Each => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(name: &str) -> Step {
+        Step::Key(name.into())
+    }
+
+    #[test]
+    fn names_are_blind_to_case_and_the_exact_one_wins() {
+        let mut lens = Lens::new(vec!["".into(), "-".into()]);
+        let user = lens.slot(&[key("actor"), key("userName")]);
+        assert_eq!(lens.slot(&[key("actor"), key("userName")]), user);
+        let host = lens.slot(&[key("id"), key("host")]);
+        let any = lens.slot(&[key("data"), Step::Any, key("x")]);
+        let found = |json: serde_json::Value, slot: u16| {
+            let value = Value::from_json(json);
+            let mut slots = vec![Slot::Empty; lens.len()];
+            lens.fill(&value, &mut slots);
+            match slots.get(usize::from(slot)) {
+                Some(Slot::Value(v) | Slot::Folded(v)) => v.to_text().map(|t| t.into_owned()),
+                _ => None,
+            }
+            .unwrap_or_default()
+        };
+        let json = serde_json::json!({"ACTOR": {"username": "a"}, "actor": {"userName": "b"}});
+        assert_eq!(found(json, user), "b");
+        let json = serde_json::json!({"actor": {"userName": "-"}, "ACTOR": {"username": "a"}});
+        assert_eq!(found(json, user), "a");
+        assert_eq!(found(serde_json::json!({"ID.Host": "h", "id": {"host": 1}}), host), "1");
+        assert_eq!(found(serde_json::json!({"id.host": "h", "id": {"host": 1}}), host), "h");
+        assert_eq!(found(serde_json::json!({"data": {"q": {"x": 5}}}), any), "5");
     }
 }

@@ -1,11 +1,11 @@
 //! Tables from the words of a record to something, blind to ASCII case.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
+use std::hash::BuildHasherDefault;
 
 use model::Value;
 
-use crate::lens::Mix;
+use crate::lens::{Mix, hash_folded};
 use crate::value::{Val, bare, text_int};
 
 type Mixed<K, V> = HashMap<K, V, BuildHasherDefault<Mix>>;
@@ -51,7 +51,7 @@ impl<T: Copy> Table<T> {
         if self.exact(word).is_some() {
             return false;
         }
-        self.words.entry(hash(word)).or_default().push((word.into(), to));
+        self.words.entry(hash_folded(word)).or_default().push((word.into(), to));
         if let Some(n) = text_int(word) {
             self.ints.entry(n).or_insert(to);
         }
@@ -59,7 +59,7 @@ impl<T: Copy> Table<T> {
     }
 
     fn exact(&self, word: &str) -> Option<T> {
-        let row = self.words.get(&hash(word))?;
+        let row = self.words.get(&hash_folded(word))?;
         row.iter().find(|(w, _)| w.eq_ignore_ascii_case(word)).map(|(_, to)| *to)
     }
 
@@ -132,18 +132,6 @@ pub(crate) fn holds(text: &str, needle: &str) -> bool {
     let (low, high) = (first.to_ascii_lowercase(), first.to_ascii_uppercase());
     memchr::memchr2_iter(low, high, text)
         .any(|at| text.get(at..at + needle.len()).is_some_and(|t| t.eq_ignore_ascii_case(needle)))
-}
-
-fn hash(word: &str) -> u64 {
-    let mut mix = Mix::default();
-    for chunk in word.as_bytes().chunks(8) {
-        let mut bytes = [0u8; 8];
-        for (to, from) in bytes.iter_mut().zip(chunk) {
-            *to = from.to_ascii_lowercase();
-        }
-        mix.write_u64(u64::from_le_bytes(bytes));
-    }
-    mix.finish() ^ word.len() as u64
 }
 
 #[cfg(test)]

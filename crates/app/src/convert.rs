@@ -7,6 +7,7 @@ use std::path::Path;
 use collect::{Evidence, Found, Input, Limits};
 use model::{Flaw, Provenance, Record};
 use normalize::{Context, Normalizer};
+use ocsf::Export;
 
 use crate::failure::{Failure, system};
 
@@ -29,14 +30,17 @@ pub struct Converted {
 const FLAWS: usize = 1_000;
 
 /// Writes the events of everything that the inputs name, one JSON object a line. `spool` holds
-/// temporary files.
+/// temporary files. With `extensions`, classes of OCSF extensions (`win`) are written as such; without,
+/// as base events that every reader of the core schema understands.
 pub fn convert(
     normalizer: &Normalizer,
     inputs: &[Input],
+    extensions: bool,
     spool: &Path,
     out: &mut dyn Write,
 ) -> Result<Converted, Failure> {
-    let mut converter = Converter { normalizer, out, done: Converted::default(), failure: None };
+    let mut converter =
+        Converter { normalizer, extensions, out, done: Converted::default(), failure: None };
     collect::walk(inputs, &Limits::default(), spool, crate::now(), &mut |found| {
         match found {
             Found::Evidence(evidence) => converter.evidence(&evidence),
@@ -55,6 +59,7 @@ pub fn convert(
 
 struct Converter<'c> {
     normalizer: &'c Normalizer,
+    extensions: bool,
     out: &'c mut dyn Write,
     done: Converted,
     failure: Option<io::Error>,
@@ -131,7 +136,12 @@ impl parse::Sink for Sink<'_, '_> {
         done.records += 1;
         done.events += 1;
         done.unrecognised += u64::from(normal.definition.is_none());
-        let event = normal.event.to_json(provenance.event_uid(), &record.raw);
+        let export = Export {
+            raw: &record.raw,
+            native: Some(&record.fields),
+            core_only: !self.converter.extensions,
+        };
+        let event = normal.event.to_json_with(provenance.event_uid(), &export);
         let written = serde_json::to_writer(&mut *self.converter.out, &event)
             .map_err(io::Error::from)
             .and_then(|()| self.converter.out.write_all(b"\n"));

@@ -40,7 +40,7 @@ Examples:
   watchfloor investigate *.evtx --rules ~/sigma/rules  with a rule set of your own
   zcat big.log.gz | watchfloor investigate -           from a pipe
   watchfloor query \"SELECT time, user_name FROM authentication WHERE status_id = 2\"
-  watchfloor hunt run rare_parent_child                a saved hunt
+  watchfloor hunt run rare-parent-child                a saved hunt
   watchfloor normalize access.log | jq .http_request   events as OCSF, nothing kept
 
 Exit codes:
@@ -117,6 +117,10 @@ pub struct Normalize {
     /// Files, folders and archives; `-` is standard input.
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<PathBuf>,
+    /// Write classes of OCSF's `win` extension as such (registry, Windows services), not as base
+    /// events that every reader of the core schema understands.
+    #[arg(long)]
+    pub extensions: bool,
 }
 
 /// How a table is printed.

@@ -131,12 +131,9 @@ pub fn document(stages: &Stages, data: &Path) -> Result<Document, Failure> {
 }
 
 fn title(document: &Document) -> String {
-    match document.cases.as_slice() {
-        [] => "Investigation: no incident found".to_owned(),
-        [only] => format!("Incident report: {}", only.incident.title),
-        [first, rest @ ..] => {
-            format!("Incident report: {} (and {} more)", first.incident.title, rest.len())
-        }
+    match document.cases.first() {
+        None => "No incident found".to_owned(),
+        Some(gravest) => gravest.incident.title.clone(),
     }
 }
 
@@ -177,8 +174,9 @@ fn grouped(n: u64) -> String {
 }
 
 fn window(asker: &Asker) -> Result<Option<Span>, Failure> {
-    // Records without a time of their own carry the time of receipt; an epoch of zero is no time.
-    let sql = "SELECT min(time) AS first, max(time) AS last FROM events WHERE time > '1971-01-01'";
+    // Records of unknown kinds may carry the time of receipt in place of one of their own.
+    let sql = "SELECT min(time) AS first, max(time) AS last FROM events \
+               WHERE definition <> '' AND time > '1971-01-01'";
     let rows = asker.rows(sql)?;
     Ok(rows.first().and_then(|row| {
         let span = Span { first: time(row, "first"), last: time(row, "last") };

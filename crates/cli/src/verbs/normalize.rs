@@ -20,7 +20,8 @@ pub(crate) fn run(ground: &Ground, args: Normalize) -> Result<ExitCode, Failure>
     }
     let inputs: Vec<_> = args.paths.into_iter().map(Input::from_arg).collect();
     let mut stream = BufWriter::with_capacity(1 << 18, io::stdout().lock());
-    let done = app::convert(&normalizer, &inputs, &std::env::temp_dir(), &mut stream)?;
+    let done =
+        app::convert(&normalizer, &inputs, args.extensions, &std::env::temp_dir(), &mut stream)?;
     // A closed pipe was noticed above; what cannot be flushed now has no reader.
     let _nobody_reads = stream.flush();
     if ground.quiet {

@@ -1,6 +1,6 @@
 //! The first page, the same in every form: what happened, how bad, what to do, what is not known.
 
-use model::{EntityKind, Level, span_text};
+use model::{Level, span_text};
 
 use crate::document::{Case, Document, Moment};
 use crate::text::{self, count, plural};
@@ -150,42 +150,23 @@ fn steps(story: &[Moment]) -> Vec<&Moment> {
 
 fn how_bad(case: &Case) -> Vec<String> {
     let incident = &case.incident;
-    let names = |kind: EntityKind, noun: &str| {
-        let n = incident.entities.iter().filter(|e| e.kind == kind).count() as u64;
-        (n > 0).then(|| plural(n, noun))
-    };
-    let reach: Vec<String> = [
-        names(EntityKind::Host, "host"),
-        names(EntityKind::User, "user"),
-        names(EntityKind::Resource, "cloud resource"),
-    ]
-    .into_iter()
-    .flatten()
-    .collect();
-    let mut line = format!(
-        "Severity {}, risk {} of 100.",
+    let span = incident.last_time.0.abs_diff(incident.first_time.0);
+    let line = format!(
+        "Severity {}, risk {} of 100. It {}.",
         level_caption(incident.severity).to_lowercase(),
         incident.risk,
+        if span >= 1_000_000 {
+            format!("lasted {}", span_text(span))
+        } else {
+            "was over in a moment".to_owned()
+        },
     );
-    let seconds = incident.last_time.0.abs_diff(incident.first_time.0) / 1_000_000;
-    let lasted = if seconds > 0 {
-        format!("It lasted {}", span_text(incident.last_time.0.abs_diff(incident.first_time.0)))
-    } else {
-        "It was over in a moment".to_owned()
-    };
-    match reach.as_slice() {
-        [] => line.push_str(&format!(" {lasted}.")),
-        [one] => line.push_str(&format!(" {lasted} and names {one}.")),
-        [head @ .., last] => {
-            line.push_str(&format!(" {lasted} and names {} and {last}.", head.join(", ")));
-        }
-    }
     let mut out = vec![line];
     let why: Vec<String> = incident
         .risk_parts
         .iter()
         .filter(|part| part.points > 0)
-        .take(4)
+        .take(5)
         .map(|part| text::clean(part.why.trim_end_matches('.'), 160))
         .collect();
     if !why.is_empty() {

@@ -106,7 +106,9 @@ impl Document {
         let alerts =
             self.alerts().filter(|(a, incident)| incident.is_some() && a.level >= Level::Medium);
         for (alert, _) in alerts {
-            for entity in alert.entities.iter().filter(|e| indicates(e)).collect::<BTreeSet<_>>() {
+            for entity in
+                alert.entities.iter().filter(|e| indicates(e, alert)).collect::<BTreeSet<_>>()
+            {
                 let row = rows.entry(entity).or_insert_with(|| Indicator {
                     kind: entity.kind,
                     value: entity.value.clone(),
@@ -163,9 +165,13 @@ impl Document {
     }
 }
 
-fn indicates(entity: &Entity) -> bool {
+/// Whether an entity of an alert is something to look for elsewhere. The domain of a request that
+/// tries to get in is the victim's own.
+fn indicates(entity: &Entity, alert: &Alert) -> bool {
+    let inward = |t: &Tactic| matches!(t, Tactic::InitialAccess | Tactic::Reconnaissance);
     match entity.kind {
-        EntityKind::Domain | EntityKind::Url | EntityKind::Hash => !entity.value.is_empty(),
+        EntityKind::Domain | EntityKind::Url => !alert.tactics.iter().all(inward),
+        EntityKind::Hash => !entity.value.is_empty(),
         EntityKind::Address => match entity.value.parse::<IpAddr>().map(|ip| ip.to_canonical()) {
             Ok(IpAddr::V4(ip)) => {
                 !(ip.is_private()

@@ -128,7 +128,7 @@ impl Picture {
                 outside += 1;
                 continue;
             }
-            let name = text::source(&point.lane);
+            let name = model::shortened(&text::source(&point.lane), 19).into_owned();
             let lane = match lanes.iter().position(|lane| *lane == name) {
                 Some(at) => at,
                 None if lanes.len() < LANES => {

@@ -171,12 +171,6 @@ fn brief(html: &mut Html, document: &Document) {
     for text in texts {
         html.tagged("<p>", text, "</p>");
     }
-    html.raw("</div></div><div class=\"todo\"><h2 class=\"eyebrow\">What to do</h2>");
-    html.raw(if brief.actions.len() > 1 { "<ol class=\"do wide\">" } else { "<ol class=\"do\">" });
-    for action in &brief.actions {
-        step(html, action);
-    }
-    html.raw("</ol></div>");
     if !brief.gaps.is_empty() {
         html.raw("<div class=\"gaps\"><b>What this report cannot see</b><ul>");
         for gap in &brief.gaps {
@@ -184,6 +178,12 @@ fn brief(html: &mut Html, document: &Document) {
         }
         html.raw("</ul></div>");
     }
+    html.raw("</div></div><div class=\"todo\"><h2 class=\"eyebrow\">What to do</h2>");
+    html.raw(if brief.actions.len() > 1 { "<ol class=\"do wide\">" } else { "<ol class=\"do\">" });
+    for action in &brief.actions {
+        step(html, action);
+    }
+    html.raw("</ol></div>");
     html.raw("</section>");
 }
 

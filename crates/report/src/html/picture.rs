@@ -70,7 +70,7 @@ fn svg(html: &mut Html, picture: &Picture) {
             .at(y)
             .raw("\"/><text class=\"lane\" text-anchor=\"end\" x=\"")
             .at(LEFT - 14.0);
-        html.raw("\" y=\"").at(y + 4.5).raw("\">").text(&text::clean(lane, 24)).raw("</text>");
+        html.raw("\" y=\"").at(y + 4.5).raw("\">").text(lane).raw("</text>");
     }
     if !picture.bars.is_empty() {
         html.raw("<text text-anchor=\"end\" x=\"").at(LEFT - 14.0).raw("\" y=\"").at(floor - 12.0);

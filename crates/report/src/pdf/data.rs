@@ -222,7 +222,7 @@ fn alerts(page: &Page<'_>, alerts: &[Alert]) -> Value {
 fn picture(page: &Page<'_>, picture: &Picture) -> Value {
     let round = |x: f64| (x * 10_000.0).round() / 10_000.0;
     json!({
-        "lanes": picture.lanes.iter().map(|lane| page.short(lane, 24)).collect::<Vec<_>>(),
+        "lanes": picture.lanes.iter().map(|lane| page.cell(lane)).collect::<Vec<_>>(),
         "marks": picture.marks.iter().map(|m| json!({
             "x": round(m.x), "until": round(m.until), "lane": m.lane, "level": m.level.name(), "size": round(m.radius()),
         })).collect::<Vec<_>>(),

@@ -4,6 +4,8 @@
 //! characters that act on a terminal or on the reading direction are written as `\u` escapes, which
 //! mean the same to a JSON reader and nothing to a terminal.
 
+use std::fmt::Write as _;
+
 use crate::{Document, Form, RenderError, text};
 
 /// The `json` form.
@@ -39,7 +41,7 @@ impl Form for Json {
             if c != '\n' && model::acts(c) {
                 let mut units = [0; 2];
                 for unit in c.encode_utf16(&mut units) {
-                    out.push_str(&format!("\\u{unit:04x}"));
+                    let _infallible = write!(out, "\\u{unit:04x}");
                 }
             } else {
                 out.push(c);
@@ -56,7 +58,7 @@ fn cut(value: &mut serde_json::Value) {
             let left = s.len() - TEXT;
             let at = (0..=TEXT).rev().find(|at| s.is_char_boundary(*at)).unwrap_or(0);
             s.truncate(at);
-            s.push_str(&format!("… ({} more)", text::bytes(left as u64)));
+            let _infallible = write!(s, "… ({} more)", text::bytes(left as u64));
         }
         serde_json::Value::Array(list) => list.iter_mut().for_each(cut),
         serde_json::Value::Object(map) => map.values_mut().for_each(cut),

@@ -2,6 +2,8 @@
 //!
 //! Evidence is escaped so that it makes no markup, no link, no HTML and no table cell of its own.
 
+use std::fmt::Write as _;
+
 use model::Alert;
 
 use crate::brief::{Brief, level_caption, scope};
@@ -49,16 +51,21 @@ impl Form for Markdown {
 struct Writer(String);
 
 impl Writer {
+    fn put(&mut self, args: std::fmt::Arguments<'_>) {
+        // Writing to a string does not fail.
+        let _infallible = self.0.write_fmt(args);
+    }
+
     fn heading(&mut self, level: usize, text: &str) {
-        self.0.push_str(&format!("\n{} {}\n\n", "#".repeat(level), esc(&clean(text, CELL))));
+        self.put(format_args!("\n{} {}\n\n", "#".repeat(level), esc(&clean(text, CELL))));
     }
 
     fn paragraph(&mut self, text: &str) {
-        self.0.push_str(&format!("{}\n\n", esc(&clean(text, PROSE))));
+        self.put(format_args!("{}\n\n", esc(&clean(text, PROSE))));
     }
 
     fn item(&mut self, text: &str) {
-        self.0.push_str(&format!("- {}\n", esc(&clean(text, PROSE))));
+        self.put(format_args!("- {}\n", esc(&clean(text, PROSE))));
     }
 
     fn gap(&mut self) {
@@ -70,13 +77,13 @@ impl Writer {
         if total == 0 {
             return;
         }
-        self.0.push_str(&format!("| {} |\n|{}\n", head.join(" | "), " --- |".repeat(head.len())));
+        self.put(format_args!("| {} |\n|{}\n", head.join(" | "), " --- |".repeat(head.len())));
         for row in rows.take(ROWS) {
             let cells: Vec<String> = row.iter().map(|cell| esc(&clean(cell, CELL))).collect();
-            self.0.push_str(&format!("| {} |\n", cells.join(" | ")));
+            self.put(format_args!("| {} |\n", cells.join(" | ")));
         }
         if total > ROWS {
-            self.0.push_str(&format!(
+            self.put(format_args!(
                 "\n{} more rows are left out here.\n",
                 count((total - ROWS) as u64)
             ));
@@ -88,21 +95,23 @@ impl Writer {
     fn fenced(&mut self, kind: &str, text: &str) {
         let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
         let fence = "`".repeat(longest.max(2) + 1);
-        self.0.push_str(&format!("{fence}{kind}\n{text}\n{fence}\n\n"));
+        self.put(format_args!("{fence}{kind}\n{text}\n{fence}\n\n"));
     }
 }
 
 fn first_page(out: &mut Writer, document: &Document) {
     let brief = Brief::of(document);
-    out.0.push_str(&format!("# {}\n\n", esc(&clean(&document.title, CELL))));
-    out.0.push_str(&format!("**{}**\n\n", esc(&brief.verdict)));
+    out.put(format_args!("# {}\n\n", esc(&clean(&document.title, CELL))));
+    out.put(format_args!("**{}**\n\n", esc(&brief.verdict)));
     out.paragraph(&scope(document));
     for (heading, texts) in [("What happened", &brief.what), ("How bad it is", &brief.how_bad)] {
         out.heading(2, heading);
         if let (Some(case), "What happened") = (document.cases.first(), heading) {
-            out.0.push_str(&format!("**{}**\n\n", esc(&clean(&case.incident.title, 200))));
+            out.put(format_args!("**{}**\n\n", esc(&clean(&case.incident.title, 200))));
         }
-        texts.iter().for_each(|text| out.paragraph(text));
+        for text in texts {
+            out.paragraph(text);
+        }
         if heading == "What happened" && !brief.steps.is_empty() {
             for step in &brief.steps {
                 out.item(&format!(
@@ -116,7 +125,7 @@ fn first_page(out: &mut Writer, document: &Document) {
     }
     out.heading(2, "What to do");
     for (at, action) in brief.actions.iter().enumerate() {
-        out.0.push_str(&format!("{}. {}\n", at + 1, esc(&clean(action, PROSE))));
+        out.put(format_args!("{}. {}\n", at + 1, esc(&clean(action, PROSE))));
     }
     if !brief.gaps.is_empty() {
         out.heading(2, "What this report cannot see");
@@ -339,7 +348,7 @@ fn closing(out: &mut Writer, document: &Document) {
     if !document.method.is_empty() || !document.limits.is_empty() {
         out.heading(2, "Method and limits");
         for note in &document.method {
-            out.0.push_str(&format!(
+            out.put(format_args!(
                 "**{}.** {}\n\n",
                 esc(&clean(&note.heading, CELL)),
                 esc(&clean(&note.text, PROSE)),

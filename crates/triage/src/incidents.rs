@@ -226,7 +226,9 @@ fn group<'a>(members: Vec<&'a Draft>, ties: &Ties, policy: &Policy) -> Group<'a>
         for (entity, _) in draft.entities() {
             keys.insert(named.entry(entity).or_insert_with(|| ties::key(entity)).clone());
         }
-        keys.into_iter().for_each(|key| *counts.entry(key).or_default() += 1);
+        for key in keys {
+            *counts.entry(key).or_default() += 1;
+        }
         tactics.extend(draft.tactics.iter().copied());
         push_new(&mut techniques, draft.techniques.iter());
         push_new(&mut sources, draft.sources.keys());
@@ -263,12 +265,13 @@ fn group<'a>(members: Vec<&'a Draft>, ties: &Ties, policy: &Policy) -> Group<'a>
 impl Connected {
     /// The most connected first; of the same by several names, the one that people know it by.
     fn place(&self) -> impl Ord + use<> {
+        let value = self.entity.value.as_ref();
         let weight = match self.strength {
+            Strength::Full if opaque(value) => 2,
             Strength::Full => 4,
             Strength::Half => 2,
             Strength::None => 1,
         };
-        let value = self.entity.value.as_ref();
         let plain = match () {
             () if value.contains('@') => 0,
             () if value.contains('\\') => 1,
@@ -280,6 +283,13 @@ impl Connected {
         let kind = rank(self.entity.kind);
         (common, connected, kind, self.key.clone(), plain, value.len(), value.to_owned())
     }
+}
+
+/// Names that no person says: security identifiers and long ids of digits and letters.
+fn opaque(value: &str) -> bool {
+    let digits = value.bytes().filter(u8::is_ascii_digit).count();
+    value.starts_with("s-1-")
+        || value.len() >= 20 && digits * 4 >= value.len() && !value.contains(['@', '\\', ' '])
 }
 
 fn push_new<'a, T: Clone + PartialEq + 'a>(list: &mut Vec<T>, more: impl Iterator<Item = &'a T>) {

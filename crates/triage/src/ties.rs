@@ -219,9 +219,10 @@ fn is_private(ip: IpAddr) -> bool {
 fn account(value: &str) -> String {
     let value = value.to_lowercase();
     let value = value.rsplit('\\').next().unwrap_or_default();
-    let value = match value.starts_with("arn:") {
-        true => value.rsplit(['/', ':']).next().unwrap_or_default(),
-        false => value,
+    let value = if value.starts_with("arn:") {
+        value.rsplit(['/', ':']).next().unwrap_or_default()
+    } else {
+        value
     };
     let name = value.split_once('@').map_or(value, |(local, _)| local);
     name.trim().to_owned()
@@ -235,20 +236,16 @@ pub(crate) fn key(entity: &Entity) -> Key {
     match entity.kind {
         EntityKind::User | EntityKind::Email => {
             let name = account(&value);
-            match SHARED_NAMES.contains(&name.as_str()) {
-                true => make(Family::SharedName, name),
-                false => make(Family::User, name),
-            }
+            let shared = SHARED_NAMES.contains(&name.as_str());
+            make(if shared { Family::SharedName } else { Family::User }, name)
         }
         EntityKind::Host => match address(&value) {
             Ok(ip) => make(Family::Address, ip),
             Err(_) => make(Family::Host, host(&value)),
         },
         EntityKind::Address => make(Family::Address, address(&value).unwrap_or(value)),
-        EntityKind::Hash => make(Family::Binary, value),
-        EntityKind::File => make(Family::Binary, value),
-        EntityKind::Domain => make(Family::Network, value),
-        EntityKind::Url => make(Family::Network, value),
+        EntityKind::Hash | EntityKind::File => make(Family::Binary, value),
+        EntityKind::Domain | EntityKind::Url => make(Family::Network, value),
         EntityKind::Resource => make(Family::Place, value),
         EntityKind::Process => make(Family::Process, value),
     }

@@ -133,64 +133,67 @@ fn place(group: &Group<'_>) -> String {
 
 /// What happened, in a few plain sentences.
 pub(crate) fn summary(group: &Group<'_>) -> String {
-    let mut out = String::new();
-    let alerts = plural(group.members.len() as u64, "alert");
-    let findings = plural(group.findings, "finding");
+    let mut sentences = vec![scope(group)];
+    match group.members.as_slice() {
+        [only] => sentences.extend(purpose(only)),
+        [first, .., last] => {
+            if first.rule_id != last.rule_id {
+                let (first, last) = (told(first), told(last));
+                sentences.push(format!("It begins with {first} and ends with {last}."));
+            }
+            let by_weight = |d: &&&Draft| (d.level, std::cmp::Reverse(d.first_event));
+            if let Some(gravest) = group.members.iter().max_by_key(by_weight)
+                && gravest.rule_id != first.rule_id
+                && gravest.rule_id != last.rule_id
+            {
+                sentences.push(format!(
+                    "The gravest alert, rated {}, is {} at {}.",
+                    gravest.level,
+                    quoted(&gravest.rule_title),
+                    gravest.first_event.prose(),
+                ));
+            }
+        }
+        [] => {}
+    }
+    if group.tactics.len() > 1 {
+        let walked: Vec<String> = group.tactics.iter().map(|t| t.caption().to_owned()).collect();
+        sentences.push(format!(
+            "In ATT&CK's terms it covers {} of {} tactics: {}.",
+            walked.len(),
+            Tactic::TABLE.len(),
+            list(&walked, walked.len()),
+        ));
+    }
+    sentences.join(" ")
+}
+
+/// When, how much, on whom, and where it was seen.
+fn scope(group: &Group<'_>) -> String {
     let subject = match (place(group).as_str(), group.members.len()) {
         ("", _) => String::new(),
         (place, 1) => format!(" concerns {place}"),
         (place, _) => format!(" concern {place}"),
     };
-    let span = between(group.first, group.last);
-    out.push_str(&format!("{span}, {alerts} ({findings}){subject}"));
     let names: Vec<String> = group.sources.iter().map(|s| cut(&s.replace('_', " "), 40)).collect();
-    match names.len() {
-        0 => {}
-        1..=3 => out.push_str(&format!(", seen in {}", list(&names, 3))),
-        n => out.push_str(&format!(", seen in {n} kinds of source ({})", list(&names, 3))),
-    }
-    out.push('.');
-    let first = group.members.first();
-    let last = group.members.last().filter(|_| group.members.len() > 1);
-    if let (Some(first), Some(last)) = (first, last) {
-        let same = first.rule_id == last.rule_id;
-        if !same {
-            out.push_str(
-                &format!(" It begins with {} and ends with {}.", told(first), told(last),),
-            );
-        }
-        let gravest =
-            group.members.iter().max_by_key(|d| (d.level, std::cmp::Reverse(d.first_event)));
-        if let Some(gravest) = gravest
-            && gravest.rule_id != first.rule_id
-            && gravest.rule_id != last.rule_id
-        {
-            out.push_str(&format!(
-                " The gravest alert, rated {}, is {} at {}.",
-                gravest.level,
-                quoted(&gravest.rule_title),
-                gravest.first_event.prose(),
-            ));
-        }
-    } else if let Some(first) = first {
-        let text = cut(first_sentence(&first.description), 240);
-        if !text.is_empty() {
-            out.push_str(&format!(" Its rule says: {text}"));
-            if !text.ends_with(['.', '!', '?', '…']) {
-                out.push('.');
-            }
-        }
-    }
-    if group.tactics.len() > 1 {
-        let walked: Vec<String> = group.tactics.iter().map(|t| t.caption().to_owned()).collect();
-        out.push_str(&format!(
-            " In ATT&CK's terms it covers {} of {} tactics: {}.",
-            group.tactics.len(),
-            Tactic::TABLE.len(),
-            list(&walked, Tactic::TABLE.len()),
-        ));
-    }
-    out
+    let seen = match names.len() {
+        0 => String::new(),
+        1..=3 => format!(", seen in {}", list(&names, 3)),
+        n => format!(", seen in {n} kinds of source ({})", list(&names, 3)),
+    };
+    format!(
+        "{}, {} ({}){subject}{seen}.",
+        between(group.first, group.last),
+        plural(group.members.len() as u64, "alert"),
+        plural(group.findings, "finding"),
+    )
+}
+
+/// What its rule says that it looks for.
+fn purpose(draft: &Draft) -> Option<String> {
+    let text = cut(first_sentence(&draft.description), 240);
+    let end = if text.ends_with(['.', '!', '?', '…']) { "" } else { "." };
+    (!text.is_empty()).then(|| format!("Its rule says: {text}{end}"))
 }
 
 fn told(draft: &Draft) -> String {
@@ -200,53 +203,56 @@ fn told(draft: &Draft) -> String {
 
 /// Why these alerts are one incident.
 pub(crate) fn incident_reason(group: &Group<'_>, severity: Level, policy: &Policy) -> String {
-    let hours = span_text(micros(policy.incident_gap));
-    let mut out = String::new();
-    if group.members.len() == 1 {
-        out.push_str(&format!(
-            "One alert that stands alone: no other within {hours} shares its hosts, users or addresses."
-        ));
-    } else {
-        let shared: Vec<String> = group
-            .telling()
-            .filter(|c| c.alerts > 1)
-            .map(|c| format!("{} {} ({})", c.entity.kind.name(), display(&c.entity), c.alerts))
-            .collect();
-        let founders = plural(group.founders as u64, "alert");
-        match shared.is_empty() {
-            true => out.push_str(&format!(
-                "{founders}, tied by names that mean the same account or machine, each within {hours} of another."
-            )),
-            false => out.push_str(&format!(
-                "{founders}, each within {hours} of another that shares an entity with it. Shared, with the number of alerts: {}.",
-                list(&shared, 5),
-            )),
-        }
-        let joined = group.members.len() - group.founders;
-        if joined > 0 {
-            out.push_str(&format!(
-                " {} below {} joined: by itself it would not be an incident.",
-                plural(joined as u64, "alert"),
-                policy.found_level,
-            ));
-        }
-    }
+    let mut sentences = ties(group, policy);
     if severity > group.level {
-        out.push_str(&format!(
-            " Rated {severity}, a step above its gravest alert, because {} tactics were walked.",
+        sentences.push(format!(
+            "Rated {severity}, a step above its gravest alert, because {} tactics were walked.",
             group.tactics.len(),
         ));
     }
-    let long = group.last.0.abs_diff(group.first.0) > micros(policy.long_incident);
-    if group.members.len() > policy.large_incident || long {
-        let top = group.entities.first().map(|c| display(&c.entity)).unwrap_or_default();
-        out.push_str(&format!(
-            " Unusually large: {} over {}. Check whether {top} is shared by everybody; if so, name it in the policy's common_entities.",
+    let length = group.last.0.abs_diff(group.first.0);
+    if group.members.len() > policy.large_incident || length > micros(policy.long_incident) {
+        let top = group.telling().next().map(|c| display(&c.entity));
+        sentences.push(format!(
+            "Unusually large: {} over {}. Check whether {} is shared by everybody; if so, name it in the policy's common_entities.",
             plural(group.members.len() as u64, "alert"),
-            span_text(group.last.0.abs_diff(group.first.0)),
+            span_text(length),
+            top.unwrap_or_else(|| "its entity".to_owned()),
         ));
     }
-    out
+    sentences.join(" ")
+}
+
+/// What ties the alerts together.
+fn ties(group: &Group<'_>, policy: &Policy) -> Vec<String> {
+    let gap = span_text(micros(policy.incident_gap));
+    if group.members.len() == 1 {
+        return vec![format!(
+            "One alert that stands alone: no other within {gap} shares its hosts, users or addresses."
+        )];
+    }
+    let shared: Vec<String> = group
+        .telling()
+        .filter(|c| c.alerts > 1)
+        .map(|c| format!("{} {} ({})", c.entity.kind.name(), display(&c.entity), c.alerts))
+        .collect();
+    let mut sentences = vec![format!(
+        "{}, each within {gap} of another that shares an entity with it.",
+        plural(group.founders as u64, "alert"),
+    )];
+    if !shared.is_empty() {
+        sentences.push(format!("Shared, with the number of alerts: {}.", list(&shared, 5)));
+    }
+    let joined = (group.members.len() - group.founders) as u64;
+    if joined > 0 {
+        sentences.push(format!(
+            "{} below {} joined: by {} it would not be an incident.",
+            plural(joined, "alert"),
+            policy.found_level,
+            if joined == 1 { "itself" } else { "themselves" },
+        ));
+    }
+    sentences
 }
 
 /// Why these findings are one alert.

@@ -1,6 +1,8 @@
 //! HTML in the making, by which evidence cannot become markup: [`Html::raw`] takes only literals of
 //! this program, and everything else is cleaned and escaped on its way in.
 
+use std::fmt::Write as _;
+
 use crate::text::{self, CELL, PROSE};
 
 /// A page in the making.
@@ -38,7 +40,7 @@ impl Html {
     /// A coordinate.
     pub(super) fn at(&mut self, x: f64) -> &mut Self {
         let x = if x.is_finite() { x } else { 0.0 };
-        self.0.push_str(&format!("{x:.1}"));
+        let _infallible = write!(self.0, "{x:.1}");
         self
     }
 

@@ -1,5 +1,7 @@
 //! What the template shows, as JSON: clean, short, in the order of the page.
 
+use std::fmt::Write as _;
+
 use model::{Alert, Entity, Level};
 use serde_json::{Value, json};
 
@@ -51,7 +53,7 @@ impl Page<'_> {
                 if (self.shows)(c) || c == '\n' {
                     out.push(c);
                 } else {
-                    out.push_str(&format!("\\u{{{:x}}}", u32::from(c)));
+                    let _infallible = write!(out, "\\u{{{:x}}}", u32::from(c));
                 }
                 run += 1;
                 let joint = !c.is_alphanumeric() && c != ' ' && run >= 4;

@@ -67,7 +67,7 @@ fn ident(document: &Document) -> String {
     for row in &document.evidence {
         hash = hash.part(&row.parcel.digest.0);
     }
-    hash.finish().iter().map(|byte| format!("{byte:02x}")).collect()
+    model::IncidentId::from(hash).to_string()
 }
 
 fn made(document: &Document) -> Option<Datetime> {

@@ -3,6 +3,8 @@
 //! With `WATCHFLOOR_REPORT_OUT=DIR` every form of every document is also written there, to be
 //! looked at.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+// Tests print what they measured or skipped.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod forms;
 mod html;

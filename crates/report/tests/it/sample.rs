@@ -468,7 +468,7 @@ fn volume() -> Vec<Bucket> {
     (0..144_i64)
         .map(|hour| {
             let of_day = hour % 24;
-            let busy = if (7..19).contains(&of_day) { 9 + (of_day - 13).abs() * -1 + 6 } else { 4 };
+            let busy = if (7..19).contains(&of_day) { 15 - (of_day - 13).abs() } else { 4 };
             Bucket {
                 start: Micros(time("14T00:00:00").0 + hour * 3_600_000_000),
                 events: (busy * 1_600 + (hour * 7_919) % 2_300) as u64,
@@ -484,6 +484,16 @@ pub(crate) fn empty() -> Document {
         generated_at: time("20T08:12:41"),
         versions: vec![Version { name: "watchfloor".to_owned(), version: "0.1.0".to_owned() }],
         ..Document::default()
+    }
+}
+
+/// A sample by its name.
+pub(crate) fn named(name: &str) -> Document {
+    match name {
+        "attack" => attack(),
+        "empty" => empty(),
+        "hostile" => hostile(),
+        _ => panic!("no sample is called {name}"),
     }
 }
 
@@ -543,7 +553,7 @@ fn poison(value: &mut serde_json::Value, key: &str, n: &mut usize) {
         serde_json::Value::String(s) => {
             let time = s.parse::<Micros>().is_ok();
             if !TYPED.contains(&key) && !time {
-                *s = HOSTILE[*n % HOSTILE.len()].to_owned();
+                HOSTILE[*n % HOSTILE.len()].clone_into(s);
                 *n += 1;
             }
         }

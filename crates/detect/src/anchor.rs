@@ -57,27 +57,17 @@ fn chance(ask: u32, table: &Table, rarity: &Rarity) -> Option<f32> {
     let ask = table.get(ask)?;
     let chance = match &ask.test {
         Test::Null => return None,
-        Test::Text { how, text, cased } => {
-            if *cased && !text.is_ascii() {
-                500.0
-            } else {
-                let chance = rarity.chance(text);
-                match how {
-                    How::Contains => chance.max(0.01),
-                    // A whole value or an end of it stands where the same text stands within.
-                    How::Starts | How::Ends => (chance * 0.6).max(0.01),
-                    How::Exact if text.len() < 6 => 30.0,
-                    How::Exact => (chance * 0.4).max(0.01),
-                }
-            }
-        }
+        Test::Text { text, cased, .. } if *cased && !text.is_ascii() => 500.0,
+        Test::Text { how: How::Contains, text, .. } => rarity.holding(text),
+        // A whole value or an end of it stands where the same text stands within.
+        Test::Text { text, .. } => (rarity.holding(text) * 0.5).max(rarity.being(ask.field)),
+        // What a find does not answer costs an answer.
         Test::Glob { glob, cased } => {
             let texts = glob.texts().filter(|text| !*cased || text.is_ascii());
-            texts.map(|text| rarity.chance(text)).fold(600.0, f32::min)
+            texts.map(|text| rarity.holding(text)).fold(500.0, f32::min) * 2.0
         }
-        Test::Pattern(pattern) if pattern.needle().len() < 3 => 700.0,
-        Test::Pattern(pattern) => rarity.chance(pattern.needle()),
-        Test::Number(Order::Equal, _) => 15.0,
+        Test::Pattern(pattern) => rarity.holding(pattern.needle()) * 3.0,
+        Test::Number(Order::Equal, _) => rarity.being(ask.field),
         Test::Network(_) => 200.0,
         Test::Number(..) | Test::Time(..) => 400.0,
         Test::Bool(_) => 500.0,
@@ -86,4 +76,41 @@ fn chance(ask: u32, table: &Table, rarity: &Rarity) -> Option<f32> {
     };
     // Any text of the event will do for a keyword.
     Some(if ask.field == KEYWORDS { chance * 5.0 } else { chance })
+}
+
+/// The same tree with what refutes it soonest first.
+pub(crate) fn sorted(expr: Expr, table: &Table, rarity: &Rarity) -> Expr {
+    let weigh = |parts: Box<[Expr]>| -> Vec<(f32, Expr)> {
+        let parts = parts.into_iter().map(|part| sorted(part, table, rarity));
+        parts.map(|part| (likelihood(&part, table, rarity), part)).collect()
+    };
+    let strip = |parts: Vec<(f32, Expr)>| parts.into_iter().map(|(_, part)| part).collect();
+    match expr {
+        Expr::Not(part) => Expr::Not(Box::new(sorted(*part, table, rarity))),
+        Expr::All(parts) => {
+            let mut parts = weigh(parts);
+            parts.sort_by(|(a, _), (b, _)| a.total_cmp(b));
+            Expr::All(strip(parts))
+        }
+        Expr::Any(parts) => {
+            let mut parts = weigh(parts);
+            parts.sort_by(|(a, _), (b, _)| b.total_cmp(a));
+            Expr::Any(strip(parts))
+        }
+        other => other,
+    }
+}
+
+/// A guess at how often (in a thousand) a tree holds.
+fn likelihood(expr: &Expr, table: &Table, rarity: &Rarity) -> f32 {
+    let each = |part: &Expr| likelihood(part, table, rarity);
+    let chance = match expr {
+        Expr::Fixed(truth) => f32::from(u8::from(*truth)) * 1000.0,
+        Expr::Ask(ask) => chance(*ask, table, rarity).unwrap_or(500.0),
+        // Filters hold seldom, and are long: they come last.
+        Expr::Not(_) | Expr::Members(_) => 1000.0,
+        Expr::All(parts) => parts.iter().map(each).fold(1000.0, f32::min),
+        Expr::Any(parts) | Expr::AtLeast(_, parts) => parts.iter().map(each).sum(),
+    };
+    chance.min(1000.0)
 }

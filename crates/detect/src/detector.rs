@@ -9,10 +9,10 @@ use rustc_hash::FxHashMap;
 use crate::ask::{Content, Test};
 use crate::correlate::{Hit, HitStore};
 use crate::expr::Expr;
-use crate::leaves::{self, Chain, Leaves, Walker};
+use crate::leaves::{self, Chain, Leaves, Walker, push_lower};
 use crate::matched;
 use crate::members;
-use crate::program::{Lookup, Program, Trigger};
+use crate::program::{Lookup, Program, Question, Trigger};
 use crate::rules::Rules;
 use crate::table::Table;
 
@@ -68,8 +68,14 @@ struct Scratch {
     answers: Vec<Answer>,
     /// Questions of which something is known.
     asked: Vec<u32>,
+    /// Anchors that the lookups found, maybe several times.
+    triggers: Vec<Trigger>,
     /// Rules to look at, maybe several times.
     candidates: Vec<u32>,
+    /// Every text of the event, lower-cased, when rules have keywords.
+    texts: String,
+    /// True when the values of the field that stands for all text have been gathered.
+    keywords: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,24 +105,19 @@ impl Detector {
         if lane.program.rules.is_empty() {
             return;
         }
-        let mut leaves = std::mem::take(&mut self.leaves).recycle();
-        let scratch = &mut lane.scratch;
-        gather(&lane.program, scratch, &mut leaves, view);
-        look_up(&lane.program, self.rules.table(), scratch, &leaves, view.native);
-        scratch.candidates.extend_from_slice(&lane.program.always);
-        scratch.candidates.sort_unstable();
-        scratch.candidates.dedup();
-        let candidates = std::mem::take(&mut scratch.candidates);
+        let mut asker = Asker {
+            program: &lane.program,
+            table: self.rules.table(),
+            scratch: &mut lane.scratch,
+            leaves: std::mem::take(&mut self.leaves).recycle(),
+            view,
+        };
+        asker.gather();
+        asker.look_up();
+        let candidates = asker.candidates();
         let mut entities = None;
         for candidate in &candidates {
             let Some((rule, expr)) = lane.program.rules.get(*candidate as usize) else { continue };
-            let mut asker = Asker {
-                program: &lane.program,
-                table: self.rules.table(),
-                scratch,
-                leaves: &leaves,
-                native: view.native,
-            };
             if asker.holds(expr) {
                 found(
                     &self.rules,
@@ -130,8 +131,8 @@ impl Detector {
                 );
             }
         }
-        scratch.reset(candidates);
-        self.leaves = leaves.recycle();
+        self.leaves = asker.leaves.recycle();
+        lane.scratch.reset(candidates);
     }
 
     /// The hits that correlations need, taken out.
@@ -168,6 +169,7 @@ impl Detector {
 
 impl Scratch {
     fn reset(&mut self, mut candidates: Vec<u32>) {
+        self.keywords = false;
         for field in self.seen.drain(..) {
             if let Some(chain) = self.chains.get_mut(field as usize) {
                 *chain = Chain::ABSENT;
@@ -190,64 +192,7 @@ impl Scratch {
     }
 }
 
-/// Finds the values of every field that the program names.
-fn gather<'a>(program: &Program, scratch: &mut Scratch, leaves: &mut Leaves<'a>, view: &View<'a>) {
-    let mut add = |field: u32, content: Content<'a>| {
-        let Some(chain) = scratch.chains.get_mut(field as usize) else { return };
-        if chain.is_absent() {
-            scratch.seen.push(field);
-        }
-        let texty = program.fields.get(field as usize).is_some_and(|field| field.texty);
-        leaves.push(chain, content, texty);
-    };
-    Walker { names: &program.names, found: &mut add }.record(view.native);
-    if let Some(keywords) = program.keywords {
-        leaves::texts(view.native, &mut |text| {
-            add(keywords, Content::Text(Cow::Borrowed(text)));
-        });
-        if !view.raw.is_empty() && !matches!(view.parser, "json" | "evtx") {
-            add(keywords, Content::Text(String::from_utf8_lossy(view.raw)));
-        }
-    }
-}
-
-/// Asks the lookups of every field that has values; what they find names rules to look at.
-fn look_up(
-    program: &Program,
-    table: &Table,
-    scratch: &mut Scratch,
-    leaves: &Leaves<'_>,
-    native: &Value<'_>,
-) {
-    let seen = std::mem::take(&mut scratch.seen);
-    let mut triggers: Vec<Trigger> = Vec::new();
-    for field in &seen {
-        let lookup = program.fields.get(*field as usize).and_then(|field| field.lookup.as_ref());
-        let Some(lookup) = lookup else { continue };
-        let chain = scratch.chains.get(*field as usize).copied().unwrap_or(Chain::ABSENT);
-        for leaf in leaves.chain(chain) {
-            look_up_leaf(lookup, &leaf.content, leaves.low(leaf), &mut |trigger: &Trigger| {
-                triggers.push(*trigger);
-            });
-        }
-        triggers.extend_from_slice(&lookup.present);
-    }
-    scratch.seen = seen;
-    for trigger in triggers {
-        let Some(question) = program.questions.get(trigger.ask as usize) else { continue };
-        match scratch.answers.get(trigger.ask as usize) {
-            Some(Answer::Unknown) => {}
-            _ => continue,
-        }
-        let holds =
-            trigger.sure || Asker { program, table, scratch, leaves, native }.compute(question);
-        scratch.answer(trigger.ask, if holds { Answer::Yes } else { Answer::No });
-        if holds {
-            scratch.candidates.extend_from_slice(&question.rules);
-        }
-    }
-}
-
+/// Says every anchor of a field that a value fits.
 fn look_up_leaf(
     lookup: &Lookup,
     content: &Content<'_>,
@@ -268,6 +213,11 @@ fn look_up_leaf(
     }
     lookup.starts.find(low.as_bytes(), found);
     lookup.ends.find(low.as_bytes(), found);
+    scan(lookup, low, found);
+}
+
+/// Says every needle of a field that a text holds.
+fn scan(lookup: &Lookup, low: &str, found: &mut impl FnMut(&Trigger)) {
     if !lookup.needles.is_empty() {
         lookup.needles.scan(low.as_bytes(), found);
         if !lookup.patterns.is_empty() && !low.is_ascii() {
@@ -276,16 +226,97 @@ fn look_up_leaf(
     }
 }
 
+fn lookup(program: &Program, field: u32) -> Option<&Lookup> {
+    program.fields.get(field as usize).and_then(|field| field.lookup.as_ref())
+}
+
+/// Visits every text of an event: what keywords are looked for in. The record's own line counts
+/// too, where it is not the same fields in another dress.
+fn texts<'a>(view: &View<'a>, visit: &mut impl FnMut(Cow<'a, str>)) {
+    leaves::texts(view.native, &mut |text| visit(Cow::Borrowed(text)));
+    if !view.raw.is_empty() && !matches!(view.parser, "json" | "evtx") {
+        visit(String::from_utf8_lossy(view.raw));
+    }
+}
+
 /// Answers questions about one event, each at most once.
 pub(crate) struct Asker<'e, 'a> {
     program: &'e Program,
     table: &'e Table,
     scratch: &'e mut Scratch,
-    leaves: &'e Leaves<'a>,
-    native: &'e Value<'a>,
+    leaves: Leaves<'a>,
+    view: &'e View<'a>,
 }
 
 impl<'e> Asker<'e, '_> {
+    /// Finds the values of every field that the program names.
+    fn gather(&mut self) {
+        let (program, scratch, leaves) = (self.program, &mut *self.scratch, &mut self.leaves);
+        let found = |field: u32, content| {
+            let Some(chain) = scratch.chains.get_mut(field as usize) else { return };
+            if chain.is_absent() {
+                scratch.seen.push(field);
+            }
+            let texty = program.fields.get(field as usize).is_some_and(|field| field.texty);
+            leaves.push(chain, content, texty);
+        };
+        Walker { names: &program.names, found }.record(self.view.native);
+    }
+
+    /// Gathers every text of the event for the field that stands for them: only when a lookup
+    /// found something in them, or a rule that is looked at asks for them.
+    fn gather_keywords(&mut self) {
+        let Some(keywords) = self.program.keywords.filter(|_| !self.scratch.keywords) else {
+            return;
+        };
+        self.scratch.keywords = true;
+        self.scratch.seen.push(keywords);
+        let Some(chain) = self.scratch.chains.get_mut(keywords as usize) else { return };
+        let leaves = &mut self.leaves;
+        texts(self.view, &mut |text| leaves.push(chain, Content::Text(text), true));
+    }
+
+    /// Asks the lookups of every field that has values; what they find names rules to look at.
+    fn look_up(&mut self) {
+        let mut triggers = std::mem::take(&mut self.scratch.triggers);
+        let mut add = |trigger: &Trigger| triggers.push(*trigger);
+        for field in &self.scratch.seen {
+            let Some(lookup) = lookup(self.program, *field) else { continue };
+            for leaf in self.leaves.chain(self.chain(*field)) {
+                look_up_leaf(lookup, &leaf.content, self.leaves.low(leaf), &mut add);
+            }
+            lookup.present.iter().for_each(&mut add);
+        }
+        if let Some(keywords) = self.program.keywords
+            && let Some(lookup) = lookup(self.program, keywords)
+        {
+            let low = &mut self.scratch.texts;
+            texts(self.view, &mut |text| {
+                push_lower(low, &text);
+                low.push('\u{0}');
+            });
+            scan(lookup, low, &mut add);
+            lookup.present.iter().for_each(&mut add);
+            low.clear();
+        }
+        for trigger in &triggers {
+            let Some(question) = self.program.questions.get(trigger.ask as usize) else { continue };
+            if self.scratch.answers.get(trigger.ask as usize) != Some(&Answer::Unknown) {
+                continue;
+            }
+            let holds = trigger.sure || {
+                self.prepare(question);
+                self.compute(question)
+            };
+            self.scratch.answer(trigger.ask, if holds { Answer::Yes } else { Answer::No });
+            if holds {
+                self.scratch.candidates.extend_from_slice(&question.rules);
+            }
+        }
+        triggers.clear();
+        self.scratch.triggers = triggers;
+    }
+
     /// True when the tree holds.
     pub(crate) fn holds(&mut self, expr: &Expr) -> bool {
         match expr {
@@ -305,7 +336,7 @@ impl<'e> Asker<'e, '_> {
             Expr::Members(number) => self
                 .table
                 .get_members(*number)
-                .is_some_and(|members| members::holds(members, self.native, self.table)),
+                .is_some_and(|members| members::holds(members, self.view.native, self.table)),
         }
     }
 
@@ -319,12 +350,20 @@ impl<'e> Asker<'e, '_> {
         if question.answered {
             return false;
         }
+        self.prepare(question);
         let holds = self.compute(question);
         self.scratch.answer(ask, if holds { Answer::Yes } else { Answer::No });
         holds
     }
 
-    fn compute(&self, question: &crate::program::Question) -> bool {
+    /// Makes the values of a question's fields ready.
+    fn prepare(&mut self, question: &Question) {
+        if self.program.keywords.is_some_and(|k| k == question.field || k == question.other) {
+            self.gather_keywords();
+        }
+    }
+
+    fn compute(&self, question: &Question) -> bool {
         let Some(ask) = self.table.get(question.ask) else { return false };
         let chain = self.chain(question.field);
         match &ask.test {
@@ -357,6 +396,15 @@ impl<'e> Asker<'e, '_> {
 
     fn chain(&self, field: u32) -> Chain {
         self.scratch.chains.get(field as usize).copied().unwrap_or(Chain::ABSENT)
+    }
+
+    /// The rules to look at, in order. Goes back by [`Scratch::reset`].
+    fn candidates(&mut self) -> Vec<u32> {
+        let mut candidates = std::mem::take(&mut self.scratch.candidates);
+        candidates.extend_from_slice(&self.program.always);
+        candidates.sort_unstable();
+        candidates.dedup();
+        candidates
     }
 
     /// A question in the table's words, with the values of its field that answer it.

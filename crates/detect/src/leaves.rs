@@ -100,7 +100,8 @@ impl<'a> Leaves<'a> {
     }
 }
 
-fn push_lower(low: &mut String, text: &str) {
+/// Adds a text, lower-cased.
+pub(crate) fn push_lower(low: &mut String, text: &str) {
     if text.is_ascii() {
         let from = low.len();
         low.push_str(text);

@@ -22,7 +22,7 @@ use crate::names::{Builder, Names, Target};
 use crate::needles::Needles;
 use crate::rarity::Rarity;
 use crate::rule::Rule;
-use crate::table::{KEYWORDS, Table};
+use crate::table::{Ask, KEYWORDS, Table};
 
 /// An anchor that a lookup found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -151,14 +151,31 @@ impl Draft {
         })
     }
 
-    fn finish(self, table: &Table, event: &LogSource) -> Program {
+    /// Learns what logs are full of: each rule counts for what it spells.
+    fn rarity(&self, table: &Table) -> Rarity {
         let mut rarity = Rarity::default();
+        for (ask, _, _) in &self.questions {
+            if let Some(Ask { field, test: Test::Text { .. } | Test::Number(..) }) = table.get(*ask)
+            {
+                rarity.learn_value(*field);
+            }
+        }
+        for (_, expr) in &self.rules {
+            expr.visit_asks(&mut |number| {
+                let ask = self.questions.get(number as usize).and_then(|q| table.get(q.0));
+                if let Some(Ask { test: Test::Text { text, .. }, .. }) = ask {
+                    rarity.learn(text);
+                }
+            });
+        }
+        rarity
+    }
+
+    fn finish(self, table: &Table, event: &LogSource) -> Program {
+        let rarity = self.rarity(table);
         let mut texty = vec![false; self.fields.len()];
         for (ask, field, other) in &self.questions {
             let Some(ask) = table.get(*ask) else { continue };
-            if let Test::Text { text, .. } = &ask.test {
-                rarity.learn(text);
-            }
             for field in [field, other] {
                 if let Some(texty) = texty.get_mut(*field as usize) {
                     *texty |= ask.test.wants_text();
@@ -172,7 +189,8 @@ impl Draft {
         }
         let mut anchored: Vec<Vec<u32>> = vec![Vec::new(); self.questions.len()];
         let mut always = Vec::new();
-        for (at, (_, local)) in self.rules.iter().enumerate() {
+        let mut rules = Vec::with_capacity(self.rules.len());
+        for (at, (number, local)) in self.rules.iter().enumerate() {
             // Anchors are chosen over the table's numbers, then brought back to the program's.
             let global = local.renumber(&mut |ask| {
                 self.questions.get(ask as usize).map_or(u32::MAX, |question| question.0)
@@ -188,6 +206,10 @@ impl Draft {
                 }
                 None => always.push(at as u32),
             }
+            let global = anchor::sorted(global, table, &rarity);
+            let local = global
+                .renumber(&mut |ask| self.question_numbers.get(&ask).copied().unwrap_or(u32::MAX));
+            rules.push((*number, local));
         }
         let mut plans: Vec<Plan> = self.fields.iter().map(|_| Plan::default()).collect();
         let mut questions = Vec::with_capacity(self.questions.len());
@@ -199,7 +221,7 @@ impl Draft {
                 && let Some(plan) = plans.get_mut(*field as usize)
                 && let Some(known) = table.get(*ask)
             {
-                answered = plan.add(number as u32, &known.test);
+                answered = plan.add(number as u32, known);
             }
             questions.push(Question {
                 ask: *ask,
@@ -222,7 +244,7 @@ impl Draft {
             })
             .collect();
         let keywords = self.field_numbers.get(&KEYWORDS).copied();
-        Program { names, fields, questions, rules: self.rules, always, keywords }
+        Program { names, fields, questions, rules, always, keywords }
     }
 }
 
@@ -267,10 +289,18 @@ struct Plan {
 
 impl Plan {
     /// Adds an anchor. True when a lookup will answer it.
-    fn add(&mut self, ask: u32, test: &Test) -> bool {
-        let sure = Trigger { ask, sure: true };
-        let unsure = Trigger { ask, sure: false };
-        match test {
+    fn add(&mut self, number: u32, ask: &Ask) -> bool {
+        let sure = Trigger { ask: number, sure: true };
+        let unsure = Trigger { ask: number, sure: false };
+        match &ask.test {
+            // All texts are scanned as one, with NULs between: their ends are not seen.
+            Test::Text { how, text, .. }
+                if ask.field == KEYWORDS && (*how != How::Contains || text.contains('\u{0}')) =>
+            {
+                self.present.push(unsure);
+                false
+            }
+            Test::Number(..) if ask.field == KEYWORDS => true,
             Test::Text { how, text, cased } if !*cased || text.is_ascii() => {
                 let trigger = if *cased { unsure } else { sure };
                 let key: Box<str> = text.to_lowercase().into();
@@ -318,7 +348,7 @@ impl Plan {
     fn finish(mut self, rarity: &Rarity) -> Option<Lookup> {
         for (texts, trigger) in std::mem::take(&mut self.globs) {
             let rarest =
-                texts.into_iter().min_by(|a, b| rarity.chance(a).total_cmp(&rarity.chance(b)));
+                texts.into_iter().min_by(|a, b| rarity.holding(a).total_cmp(&rarity.holding(b)));
             if let Some(text) = rarest {
                 self.needles.entry(text).or_default().push(trigger);
             }

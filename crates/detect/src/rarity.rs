@@ -3,10 +3,13 @@
 
 use rustc_hash::FxHashMap;
 
-/// Knows how common runs of four bytes are.
+/// Knows how common texts are.
 #[derive(Debug, Default)]
 pub(crate) struct Rarity {
+    /// How often rules spell each run of four bytes.
     spelled: FxHashMap<[u8; 4], u32>,
+    /// How many different values rules compare each field with.
+    values: FxHashMap<u32, u32>,
 }
 
 impl Rarity {
@@ -15,6 +18,11 @@ impl Rarity {
         for window in text.as_bytes().array_windows::<4>() {
             *self.spelled.entry(*window).or_default() += 1;
         }
+    }
+
+    /// Learns that some rule compares a field with one more value.
+    pub(crate) fn learn_value(&mut self, field: u32) {
+        *self.values.entry(field).or_default() += 1;
     }
 
     /// Where the rarest run of (up to) four bytes of the text begins.
@@ -30,16 +38,29 @@ impl Rarity {
     }
 
     /// A guess at how many of a thousand values hold the text.
-    pub(crate) fn chance(&self, text: &str) -> f32 {
+    pub(crate) fn holding(&self, text: &str) -> f32 {
         let bytes = text.as_bytes();
-        let rarest =
-            bytes.array_windows::<4>().map(|window| self.weight(*window)).fold(f32::NAN, f32::min);
-        if rarest.is_nan() {
-            return bytes.iter().map(|byte| share(*byte) * 8.0).product::<f32>().min(1.0) * 1000.0;
+        let rare = bytes.iter().any(|byte| share(*byte) < 0.007);
+        match bytes.len() {
+            0 => 1000.0,
+            1 => 800.0,
+            2 if rare => 200.0,
+            2 => 400.0,
+            3 if rare => 50.0,
+            3 => 120.0,
+            _ => {
+                let weights = bytes.array_windows::<4>().map(|window| self.weight(*window));
+                // Longer texts are rarer than their rarest run.
+                let rarest = weights.fold(f32::INFINITY, f32::min) / (bytes.len() as f32).sqrt();
+                (rarest * 20_000.0).clamp(0.05, 300.0)
+            }
         }
-        // Longer texts are rarer than their rarest run.
-        let longer = (bytes.len() as f32 / 4.0).sqrt();
-        (rarest * 100_000.0 / longer).min(1000.0)
+    }
+
+    /// A guess at how many of a thousand values of a field are one of those that rules name: where
+    /// rules name few, there are few.
+    pub(crate) fn being(&self, field: u32) -> f32 {
+        500.0 / self.values.get(&field).map_or(1.0, |count| *count as f32)
     }
 
     fn weight(&self, window: [u8; 4]) -> f32 {
@@ -72,10 +93,10 @@ mod tests {
             rarity.learn(r"c:\windows\system32\");
         }
         rarity.learn("sekurlsa");
-        assert!(rarity.chance(r"\system32\") > 10.0 * rarity.chance("sekurlsa"));
+        assert!(rarity.holding(r"\system32\") > 10.0 * rarity.holding("sekurlsa"));
         let path = br"\system32\zqjx.exe";
         assert!((7..14).contains(&rarity.best(path)), "{}", rarity.best(path));
-        assert!(rarity.chance("a") > rarity.chance("ab"));
+        assert!(rarity.holding("a") > rarity.holding("ab"));
         assert_eq!(rarity.best(b"ab"), 0);
     }
 }

@@ -52,8 +52,9 @@ impl<'a> Leaves<'a> {
     pub(crate) fn recycle<'b>(mut self) -> Leaves<'b> {
         self.low.clear();
         self.leaves.clear();
-        // Collecting an emptied vector in place keeps its allocation.
-        let leaves = self.leaves.into_iter().map_while(|_| None).collect();
+        // Collecting a mapped vector happens in place: an empty one keeps its allocation.
+        let nothing = |_| Leaf { content: Content::Null, from: 0, to: 0, next: NONE };
+        let leaves = self.leaves.into_iter().map(nothing).collect();
         Leaves { leaves, low: self.low }
     }
 

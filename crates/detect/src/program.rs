@@ -74,6 +74,8 @@ pub(crate) struct Question {
     pub(crate) rules: Box<[u32]>,
 }
 
+const EAGER: usize = 4;
+
 /// The rules that see events of one log source.
 #[derive(Debug)]
 pub(crate) struct Program {
@@ -217,7 +219,14 @@ impl Draft {
             self.questions.iter().zip(anchored).enumerate()
         {
             let mut answered = false;
-            if !rules.is_empty()
+            let eager = table.get(*ask).is_some_and(|ask| match &ask.test {
+                Test::Text { how, text, cased } => {
+                    !cased && (*how != How::Contains || text.len() >= EAGER)
+                }
+                Test::Number(Order::Equal, _) => true,
+                _ => false,
+            });
+            if (eager || !rules.is_empty())
                 && let Some(plan) = plans.get_mut(*field as usize)
                 && let Some(known) = table.get(*ask)
             {

@@ -19,7 +19,7 @@ pub(crate) struct Target {
     caption: Option<Place>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 enum Place {
     Column(ColumnId),
     Extra(Arc<str>),
@@ -232,6 +232,11 @@ impl Target {
 
     pub(crate) fn form(&self) -> Form {
         self.form
+    }
+
+    /// True when both are one attribute.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.place == other.place
     }
 
     pub(crate) fn is_list(&self) -> bool {

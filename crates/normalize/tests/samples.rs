@@ -47,7 +47,9 @@ fn every_definition_compiles() {
 fn every_sample_becomes_what_is_expected() {
     let write = std::env::var_os("WATCHFLOOR_WRITE_EVENTS").is_some();
     let sources = sources();
-    let (normalizer, _) = Normalizer::compile(sources.clone());
+    let (normalizer, diagnostics) = Normalizer::compile(sources.clone());
+    let shown: String = diagnostics.iter().map(ToString::to_string).collect();
+    assert!(diagnostics.is_empty(), "{shown}");
     let time: Micros = SAMPLE_TIME.parse().unwrap();
     let mut failures = Vec::new();
     let mut events = 0;

@@ -87,6 +87,10 @@ impl Compiler<'_, '_> {
         out: &mut Vec<(Target, Expr)>,
     ) {
         let target = Target::new(class, &key.text, found);
+        // A class's own field takes the place of an included one, and that of a common one.
+        if out.iter().any(|(own, _)| own.is_same(&target)) {
+            return;
+        }
         let expr = if target.is_list() {
             self.list(value, class, &key.text, found)
         } else if let Form::Object = target.form() {

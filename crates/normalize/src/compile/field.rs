@@ -87,10 +87,10 @@ impl Compiler<'_, '_> {
         out: &mut Vec<(Target, Expr)>,
     ) {
         let target = Target::new(class, &key.text, found);
-        // A class's own field takes the place of an included one, and that of a common one.
-        if out.iter().any(|(own, _)| own.is_same(&target)) {
-            return;
-        }
+        // An included or common field stands in where the class's own has no value; where it could
+        // not (the enumerations of classes differ), the class's own is enough.
+        let spare = out.iter().any(|(own, _)| own.is_same(&target));
+        let told = self.reporter.found.len();
         let expr = if target.is_list() {
             self.list(value, class, &key.text, found)
         } else if let Form::Object = target.form() {
@@ -101,6 +101,9 @@ impl Compiler<'_, '_> {
         } else {
             self.value(value, target.form())
         };
+        if spare {
+            self.reporter.found.truncate(told);
+        }
         out.extend(expr.map(|expr| (target, expr)));
     }
 

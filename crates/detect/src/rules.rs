@@ -7,7 +7,7 @@ use model::{Finding, Hasher, LogSource};
 use rsigma_parser::{CorrelationRule, FilterRule, FilterRuleTarget, SigmaRule};
 use rustc_hash::FxHashMap;
 
-use crate::correlate::{self, Correlation, Hit};
+use crate::correlate::{self, Correlation, Hit, What};
 use crate::detector::Detector;
 use crate::document::{self, Content};
 use crate::expr::Expr;
@@ -76,6 +76,29 @@ impl Rules {
     /// Runs the correlations over the hits of all detectors, in any order.
     pub fn correlate(&self, hits: Vec<Hit>) -> Vec<Finding> {
         correlate::run(&self.correlations, hits, self.hit_limit())
+    }
+
+    /// Ids of the correlations that hold over the hits, silent ones included.
+    pub(crate) fn fired(&self, hits: Vec<Hit>) -> Vec<Arc<str>> {
+        correlate::fired(&self.correlations, hits, self.hit_limit())
+    }
+
+    /// The log sources of the rules that a correlation counts, directly or through others.
+    pub(crate) fn counted(&self, id: &str) -> Vec<&LogSource> {
+        let mut open: Vec<usize> =
+            self.correlations.iter().position(|rule| *rule.info.id == *id).into_iter().collect();
+        let mut out = Vec::new();
+        while let Some(correlation) = open.pop().and_then(|at| self.correlations.get(at)) {
+            for part in &correlation.parts {
+                match part.what {
+                    What::Rule(number) => {
+                        out.extend(self.rule(number).map(|rule| &rule.logsource));
+                    }
+                    What::Correlation(at) => open.push(at),
+                }
+            }
+        }
+        out
     }
 
     /// How many hits are kept for each rule that correlations count. The earliest are kept.

@@ -12,5 +12,5 @@ mod window;
 
 pub use hit::Hit;
 pub(crate) use hit::HitStore;
-pub(crate) use plan::{Correlation, Source, plan};
-pub(crate) use run::run;
+pub(crate) use plan::{Correlation, Source, What, plan};
+pub(crate) use run::{fired, run};

@@ -84,6 +84,24 @@ struct Group<'h> {
 
 /// Runs all correlations; findings come sorted by time and id.
 pub(crate) fn run(correlations: &[Correlation], hits: Vec<Hit>, limit: usize) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (rule, firings) in correlations.iter().zip(firings(correlations, hits, limit)) {
+        if rule.info.speaks {
+            findings.extend(firings.iter().map(|firing| finding(rule, firing)));
+        }
+    }
+    findings.sort_by_key(|finding| (finding.time, finding.finding_id));
+    findings
+}
+
+/// Ids of the correlations that hold, silent ones included.
+pub(crate) fn fired(correlations: &[Correlation], hits: Vec<Hit>, limit: usize) -> Vec<Arc<str>> {
+    let all = correlations.iter().zip(firings(correlations, hits, limit));
+    all.filter(|(_, firings)| !firings.is_empty()).map(|(rule, _)| rule.info.id.clone()).collect()
+}
+
+/// Where each correlation holds.
+fn firings(correlations: &[Correlation], hits: Vec<Hit>, limit: usize) -> Vec<Vec<Firing>> {
     let mut by_rule: BTreeMap<u32, Vec<Hit>> = BTreeMap::new();
     for hit in hits {
         by_rule.entry(hit.rule).or_default().push(hit);
@@ -94,7 +112,6 @@ pub(crate) fn run(correlations: &[Correlation], hits: Vec<Hit>, limit: usize) ->
         hits.dedup_by_key(|hit| hit.uid);
     }
     let mut fired: Vec<Vec<Firing>> = Vec::with_capacity(correlations.len());
-    let mut findings = Vec::new();
     for rule in correlations {
         let mut firings = Vec::new();
         for group in groups(rule, &by_rule, &fired).into_values() {
@@ -102,13 +119,9 @@ pub(crate) fn run(correlations: &[Correlation], hits: Vec<Hit>, limit: usize) ->
                 firings.push(fire(rule, &group, stretch));
             }
         }
-        if rule.info.speaks {
-            findings.extend(firings.iter().map(|firing| finding(rule, firing)));
-        }
         fired.push(firings);
     }
-    findings.sort_by_key(|finding| (finding.time, finding.finding_id));
-    findings
+    fired
 }
 
 /// The inputs of a correlation by the folded values of its group. An event that lacks one of the

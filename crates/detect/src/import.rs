@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::problem::{RuleProblem, Severity};
+use crate::rule::RuleInfo;
 use crate::rules::{RuleText, Rules};
 
 /// What is to become of a rule file.
@@ -15,6 +16,8 @@ pub enum Verdict {
     Known,
     /// It changes a rule that is there, in the file named.
     Replaces(String),
+    /// It holds no rule.
+    Empty,
     /// It cannot be used; its problems say why.
     Refused,
 }
@@ -32,44 +35,67 @@ pub struct Import {
     pub problems: Vec<RuleProblem>,
 }
 
-impl Rules {
-    /// Judges rule files, each by itself but for correlations, which may count rules of any of
-    /// them or of this set. `texts` come in the order in which they would be copied.
-    pub fn judge_import(&self, texts: &[RuleText]) -> Vec<Import> {
-        let (new, problems) = Rules::load(texts.to_vec());
-        let known_reference = |problem: &RuleProblem| {
-            problem.code == "rule/reference"
-                && self.list().iter().any(|info| {
-                    let named = |name: &str| problem.message.contains(&format!("`{name}`"));
-                    named(&info.id) || named(&info.title) || info.name.as_deref().is_some_and(named)
-                })
-        };
-        texts
-            .iter()
-            .map(|text| {
-                let problems: Vec<RuleProblem> = problems
-                    .iter()
-                    .filter(|problem| problem.path == text.path && !known_reference(problem))
-                    .cloned()
-                    .collect();
-                let rules: Vec<_> =
-                    new.list().iter().filter(|info| *info.path == *text.path).collect();
-                let old = |id: &str| self.list().iter().find(|info| *info.id == *id);
-                let refused = problems.iter().any(|problem| problem.severity == Severity::Error);
-                let changed = rules
-                    .iter()
-                    .find_map(|info| old(&info.id).filter(|old| old.version != info.version));
-                let all_known =
-                    !rules.is_empty() && rules.iter().all(|info| old(&info.id).is_some());
-                let verdict = match changed {
-                    _ if refused => Verdict::Refused,
-                    Some(old) => Verdict::Replaces(old.path.to_string()),
-                    None if all_known => Verdict::Known,
-                    None => Verdict::New,
-                };
-                let titles = rules.iter().map(|info| info.title.to_string()).collect();
-                Import { path: text.path.clone(), verdict, titles, problems }
-            })
-            .collect()
+/// Judges rule files that are to join those `present`. Correlations may count rules of both.
+pub fn judge_import(present: &[RuleText], texts: &[RuleText]) -> Vec<Import> {
+    let (old, _) = Rules::load(present.to_vec());
+    let (all, problems) = Rules::load([present, texts].concat());
+    texts
+        .iter()
+        .map(|text| {
+            let own = |problem: &&RuleProblem| problem.path == text.path;
+            let problems: Vec<RuleProblem> = problems.iter().filter(own).cloned().collect();
+            let rules: Vec<&RuleInfo> =
+                all.list().iter().filter(|info| *info.path == *text.path).collect();
+            let before = |rule: &RuleInfo| old.list().iter().find(|info| info.id == rule.id);
+            let changed = rules
+                .iter()
+                .find_map(|rule| before(rule).filter(|before| before.version != rule.version));
+            let known = rules.iter().all(|rule| before(rule).is_some());
+            let verdict = match changed {
+                _ if problems.iter().any(|problem| problem.severity == Severity::Error) => {
+                    Verdict::Refused
+                }
+                _ if rules.is_empty() => Verdict::Empty,
+                Some(before) => Verdict::Replaces(before.path.to_string()),
+                None if known => Verdict::Known,
+                None => Verdict::New,
+            };
+            let titles = rules.iter().map(|info| info.title.to_string()).collect();
+            Import { path: text.path.clone(), verdict, titles, problems }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(path: &str, id: &str, value: &str) -> RuleText {
+        let text = format!(
+            "title: {id}\nid: {id}\nlogsource: {{product: x}}\ndetection:\n    a: {{f: {value}}}\n    condition: a\n"
+        );
+        RuleText { path: path.to_owned(), text }
+    }
+
+    #[test]
+    fn every_verdict() {
+        let present = [text("old/a", "one", "1"), text("old/b", "two", "1")];
+        let new = [
+            text("new/a", "one", "1"),
+            text("new/b", "two", "2"),
+            text("new/c", "three", "1"),
+            RuleText { path: "new/d".to_owned(), text: "title: [".to_owned() },
+            RuleText { path: "new/e".to_owned(), text: "# nothing".to_owned() },
+        ];
+        let verdicts: Vec<Verdict> =
+            judge_import(&present, &new).into_iter().map(|import| import.verdict).collect();
+        let wanted = [
+            Verdict::Known,
+            Verdict::Replaces("old/b".to_owned()),
+            Verdict::New,
+            Verdict::Refused,
+            Verdict::Empty,
+        ];
+        assert_eq!(verdicts, wanted);
     }
 }

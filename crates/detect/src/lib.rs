@@ -46,7 +46,7 @@ mod table;
 pub use correlate::Hit;
 pub use coverage::{Count, Coverage};
 pub use detector::{Detector, View};
-pub use import::{Import, Verdict};
+pub use import::{Import, Verdict, judge_import};
 pub use item::Placeholders;
 pub use lint::lint;
 pub use problem::{RuleProblem, Severity};

@@ -26,9 +26,8 @@ fn every_rule_keeps_its_word() {
     complaints.extend(problems.iter().map(ToString::to_string));
     let rules = Arc::new(rules);
     for path in &files {
-        let sample = |kind: &str| {
-            std::fs::read_to_string(path.with_extension(format!("{kind}.json"))).ok()
-        };
+        let sample =
+            |kind: &str| std::fs::read_to_string(path.with_extension(format!("{kind}.json"))).ok();
         let (positive, negative) = (sample("positive"), sample("negative"));
         let name = path.display().to_string();
         let trial = rules.try_samples(&name, positive.as_deref(), negative.as_deref());

@@ -80,7 +80,7 @@ fn judge(
     for (source, record) in records {
         // rsigma's `*` stops at line ends; ours does not. The events are given none.
         let record = unbroken(record);
-        let engine = engines.entry(source.clone()).or_insert_with(|| engine(&rules, source));
+        let engine = engines.entry(source.clone()).or_insert_with(|| engine(rules, source));
         let judge = Judge::new(source, &record);
         let theirs: BTreeSet<String> = engine
             .evaluate(&judge)

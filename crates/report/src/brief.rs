@@ -11,10 +11,12 @@ pub(crate) struct Brief<'a> {
     pub(crate) severity: Option<Level>,
     /// One line: how many, how grave.
     pub(crate) verdict: String,
+    /// The gravest incident's title, when the document's own does not say it already.
+    pub(crate) lead: Option<String>,
     /// What happened.
     pub(crate) what: Vec<String>,
     /// The steps that matter most, in time order; empty when there are too few to choose from.
-    pub(crate) steps: Vec<&'a Moment>,
+    pub(crate) steps: Vec<(&'a Moment, String)>,
     /// How bad.
     pub(crate) how_bad: Vec<String>,
     /// What to do, most urgent first.
@@ -94,8 +96,10 @@ impl<'a> Brief<'a> {
         Self {
             severity: Some(incident.severity),
             verdict,
+            lead: (!document.title.contains(&incident.title))
+                .then(|| text::clean(&incident.title, 200)),
             what,
-            steps: steps(&case.story),
+            steps: steps(&case.story).into_iter().map(|m| (m, told(m))).collect(),
             how_bad: how_bad(case),
             actions: actions(&document.cases),
             gaps: gaps(document),
@@ -117,6 +121,7 @@ impl<'a> Brief<'a> {
         Self {
             severity: None,
             verdict: "No incident was found.".to_owned(),
+            lead: None,
             what: vec![what],
             steps: Vec::new(),
             how_bad: vec![
@@ -146,6 +151,17 @@ fn steps(story: &[Moment]) -> Vec<&Moment> {
     }
     chosen.sort_by_key(|moment| moment.time);
     if chosen.len() < 2 { Vec::new() } else { chosen }
+}
+
+/// What happened, and to whom where the sentence does not say so itself.
+fn told(moment: &Moment) -> String {
+    let what = text::clean(&moment.what, 160);
+    match &moment.entity {
+        Some(entity) if !what.to_lowercase().contains(&entity.value.to_lowercase()) => {
+            format!("{what} ({})", model::shortened(&text::clean(&entity.value, 60), 40))
+        }
+        _ => what,
+    }
 }
 
 fn how_bad(case: &Case) -> Vec<String> {

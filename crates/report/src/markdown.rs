@@ -14,6 +14,8 @@ use crate::{Form, RenderError};
 /// The `markdown` form.
 pub(crate) struct Markdown;
 
+/// Incidents told in full; the rest are listed.
+const CASES: usize = 20;
 /// Rows shown of each list.
 const ROWS: usize = 200;
 
@@ -37,9 +39,10 @@ impl Form for Markdown {
     fn render(&self, document: &Document) -> Result<Vec<u8>, RenderError> {
         let mut out = Writer(String::new());
         first_page(&mut out, document);
-        for (at, case) in document.cases.iter().enumerate() {
+        for (at, case) in document.cases.iter().take(CASES).enumerate() {
             incident(&mut out, at + 1, case);
         }
+        others(&mut out, document.cases.get(CASES..).unwrap_or_default());
         lists(&mut out, document);
         sources(&mut out, document);
         closing(&mut out, document);
@@ -106,19 +109,15 @@ fn first_page(out: &mut Writer, document: &Document) {
     out.paragraph(&scope(document));
     for (heading, texts) in [("What happened", &brief.what), ("How bad it is", &brief.how_bad)] {
         out.heading(2, heading);
-        if let (Some(case), "What happened") = (document.cases.first(), heading) {
-            out.put(format_args!("**{}**\n\n", esc(&clean(&case.incident.title, 200))));
+        if let (Some(lead), "What happened") = (&brief.lead, heading) {
+            out.put(format_args!("**{}**\n\n", esc(lead)));
         }
         for text in texts {
             out.paragraph(text);
         }
         if heading == "What happened" && !brief.steps.is_empty() {
-            for step in &brief.steps {
-                out.item(&format!(
-                    "{}: {}",
-                    step.time.written("%-d %b %H:%M"),
-                    clean(&step.what, 200)
-                ));
+            for (moment, told) in &brief.steps {
+                out.item(&format!("{}: {told}", moment.time.written("%-d %b %H:%M")));
             }
             out.gap();
         }
@@ -192,6 +191,29 @@ fn incident(out: &mut Writer, number: usize, case: &Case) {
     }
     out.heading(3, "Alerts");
     alerts(out, &case.alerts);
+}
+
+/// Incidents that are not told in full.
+fn others(out: &mut Writer, cases: &[Case]) {
+    if cases.is_empty() {
+        return;
+    }
+    out.heading(2, "Other incidents");
+    out.table(
+        &["Severity", "Risk", "Incident", "First (UTC)", "Last (UTC)", "Id"],
+        cases.iter().map(|case| {
+            let incident = &case.incident;
+            vec![
+                level_caption(incident.severity).to_owned(),
+                incident.risk.to_string(),
+                incident.title.clone(),
+                incident.first_time.table(),
+                incident.last_time.table(),
+                incident.incident_id.to_string(),
+            ]
+        }),
+        cases.len(),
+    );
 }
 
 fn alerts(out: &mut Writer, alerts: &[Alert]) {

@@ -24,6 +24,9 @@ pub fn clean_block(text: &str, most: usize) -> String {
     shorten(text, most, true)
 }
 
+/// From how many missing bytes on it is said how many.
+const TOLD: usize = 200;
+
 /// How many combining marks may stand on one letter.
 const MARKS: usize = 3;
 
@@ -32,8 +35,10 @@ fn shorten(text: &str, most: usize, lines: bool) -> String {
     let (mut used, mut marks) = (0, 0);
     for (at, c) in text.char_indices() {
         if used >= most {
-            let left = bytes((text.len() - at) as u64);
-            return format!("{}… ({left} more)", out.trim_end());
+            let left = text.len() - at;
+            let told =
+                if left < TOLD { String::new() } else { format!(" ({} more)", bytes(left as u64)) };
+            return format!("{}…{told}", out.trim_end());
         }
         let combining =
             matches!(c, '\u{300}'..='\u{36f}' | '\u{1ab0}'..='\u{1aff}' | '\u{20d0}'..='\u{20ff}');

@@ -59,9 +59,15 @@ impl Group<'_> {
         self.telling().map(|c| &c.entity).filter(|e| e.kind == EntityKind::Host).collect()
     }
 
-    /// The accounts; access keys, which no person answers to, are left out.
+    /// The accounts: persons where there are any, else names that every machine has (`root`).
+    /// Access keys, which no person answers to, are left out.
     pub(crate) fn people(&self) -> Vec<&Entity> {
-        self.telling().map(|c| &c.entity).filter(|e| is_person(e)).collect()
+        let of = |strength: Strength| -> Vec<&Entity> {
+            let some = self.telling().filter(|c| c.strength == strength);
+            some.map(|c| &c.entity).filter(|e| is_person(e)).collect()
+        };
+        let persons = of(Strength::Full);
+        if persons.is_empty() { of(Strength::Half) } else { persons }
     }
 
     /// What the alerts that `concern` name, in whatever spelling.

@@ -241,7 +241,7 @@ pub(crate) fn key(entity: &Entity) -> Key {
         }
         EntityKind::Host => match address(&value) {
             Ok(ip) => make(Family::Address, ip),
-            Err(_) => make(Family::Host, host(&value)),
+            Err(_) => make(Family::Host, host_label(&value)),
         },
         EntityKind::Address => make(Family::Address, address(&value).unwrap_or(value)),
         EntityKind::Hash | EntityKind::File => make(Family::Binary, value),
@@ -251,7 +251,8 @@ pub(crate) fn key(entity: &Entity) -> Key {
     }
 }
 
-fn host(value: &str) -> String {
+/// The first label of a host's name where it tells hosts apart, else the whole name.
+pub(crate) fn host_label(value: &str) -> String {
     let label = value.split('.').next().unwrap_or_default();
     let telling = label.len() >= 3
         && !HOST_ROLES.contains(&label)

@@ -5,7 +5,7 @@ use model::{Level, Micros, Tactic, Technique, span_text};
 use crate::alerts::Draft;
 use crate::incidents::{Group, technique_is};
 use crate::policy::{Policy, micros};
-use crate::ties::display;
+use crate::ties::{self, display};
 
 /// What an incident is called for what was done, the gravest first.
 const DEEDS: &[Deed] = &[
@@ -118,7 +118,9 @@ fn with_place(what: String, place: &str, joint: &str) -> String {
 /// Who and where: the most connected user and host, and how many more.
 fn place(group: &Group<'_>) -> String {
     let user = group.people().into_iter().next().map(display);
-    let hosts: Vec<String> = group.hosts().into_iter().map(display).collect();
+    // The first label says it to people; the whole name stands among the entities.
+    let hosts: Vec<String> =
+        group.hosts().into_iter().map(|host| cut(&ties::host_label(&host.value), 64)).collect();
     let host = hosts.first().map(|first| match hosts.len() {
         1 => first.clone(),
         2 => format!("{first} and 1 more host"),
@@ -191,7 +193,7 @@ fn scope(group: &Group<'_>) -> String {
 
 /// What its rule says that it looks for.
 fn purpose(draft: &Draft) -> Option<String> {
-    let text = cut(first_sentence(&draft.description), 240);
+    let text = cut(&first_sentence(&draft.description), 240);
     let end = if text.ends_with(['.', '!', '?', '…']) { "" } else { "." };
     (!text.is_empty()).then(|| format!("Its rule says: {text}{end}"))
 }
@@ -203,7 +205,7 @@ fn told(draft: &Draft) -> String {
 
 /// Why these alerts are one incident.
 pub(crate) fn incident_reason(group: &Group<'_>, severity: Level, policy: &Policy) -> String {
-    let mut sentences = ties(group, policy);
+    let mut sentences = what_ties(group, policy);
     if severity > group.level {
         sentences.push(format!(
             "Rated {severity}, a step above its gravest alert, because {} tactics were walked.",
@@ -224,7 +226,7 @@ pub(crate) fn incident_reason(group: &Group<'_>, severity: Level, policy: &Polic
 }
 
 /// What ties the alerts together.
-fn ties(group: &Group<'_>, policy: &Policy) -> Vec<String> {
+fn what_ties(group: &Group<'_>, policy: &Policy) -> Vec<String> {
     let gap = span_text(micros(policy.incident_gap));
     if group.members.len() == 1 {
         return vec![format!(
@@ -301,9 +303,15 @@ fn quoted(title: &str) -> String {
     format!("“{}”", cut(title, 90))
 }
 
-fn first_sentence(text: &str) -> &str {
-    let line = text.lines().next().unwrap_or_default().trim();
-    line.find(". ").and_then(|at| line.get(..=at)).unwrap_or(line)
+/// The first sentence, over line breaks, of the first paragraph.
+fn first_sentence(text: &str) -> String {
+    let paragraph = text.trim().split("\n\n").next().unwrap_or_default();
+    let words: Vec<&str> = paragraph.split_whitespace().take(80).collect();
+    let text = words.join(" ");
+    match text.find(". ").and_then(|at| text.get(..=at)) {
+        Some(sentence) => sentence.to_owned(),
+        None => text,
+    }
 }
 
 fn lower_first(text: &str) -> String {

@@ -9,10 +9,12 @@ use crate::document::{Case, Document, Moment};
 use crate::text;
 use crate::timeline::Picture;
 
-/// Moments of a story that are shown.
-const MOMENTS: usize = 200;
-/// Rows of an alert table.
-const ALERTS: usize = 300;
+/// Moments of a story that are shown: of the gravest incident, and of the others.
+const MOMENTS: [usize; 2] = [200, 50];
+/// Rows of an alert table, likewise.
+const ALERTS: [usize; 2] = [300, 100];
+/// Rows of the table of other incidents.
+const OTHERS: usize = 300;
 /// Entities shown as chips.
 const CHIPS: usize = 24;
 
@@ -28,7 +30,9 @@ pub(super) fn section(html: &mut Html, number: usize, document: &Document, case:
         html.raw("<h3>Timeline of this incident</h3>");
         picture::draw(html, &picture);
     }
-    story(html, &case.story);
+    let [moments, rows] =
+        [MOMENTS, ALERTS].map(|[first, other]| if number == 1 { first } else { other });
+    story(html, &case.story, moments);
     html.raw("<h3>Next steps</h3><ol class=\"do\">");
     for next in &incident.next_steps {
         step(html, next);
@@ -40,7 +44,7 @@ pub(super) fn section(html: &mut Html, number: usize, document: &Document, case:
     html.raw("<h3>Why it is one incident</h3>").tagged("<p>", &incident.reason, "</p>");
     html.raw("<h3>Alerts</h3>");
     let id = Id("alerts-", number as u64);
-    alerts(html, &id, &case.alerts);
+    alerts(html, &id, &case.alerts, rows);
     html.raw("</section>");
 }
 
@@ -103,13 +107,13 @@ pub(super) fn ring(html: &mut Html, incident: &Incident) {
         .raw("</text><text class=\"of\" x=\"50\" y=\"71\">risk</text></svg>");
 }
 
-fn story(html: &mut Html, story: &[Moment]) {
+fn story(html: &mut Html, story: &[Moment], most: usize) {
     if story.is_empty() {
         return;
     }
     html.raw("<h3>What happened, in order</h3><ol class=\"story\">");
     let mut day = String::new();
-    for moment in story.iter().take(MOMENTS) {
+    for moment in story.iter().take(most) {
         let time = moment.time.table();
         let (date, second) = time.split_once(' ').unwrap_or((&time, ""));
         if date != day {
@@ -146,7 +150,7 @@ fn story(html: &mut Html, story: &[Moment]) {
         html.raw("</details></div></li>");
     }
     html.raw("</ol>");
-    more(html, story.len(), MOMENTS, "p class=\"soft small\"", "p");
+    more(html, story.len(), most, "p class=\"soft small\"", "p");
 }
 
 /// What walks a line of the story back to its bytes.
@@ -199,7 +203,7 @@ fn risk(html: &mut Html, parts: &[RiskPart]) {
 }
 
 /// A table of alerts with a filter of its own.
-pub(super) fn alerts(html: &mut Html, id: &Id, alerts: &[Alert]) {
+pub(super) fn alerts(html: &mut Html, id: &Id, alerts: &[Alert], most: usize) {
     if alerts.len() > 8 {
         html.raw("<p class=\"filter\"><input type=\"search\" placeholder=\"Filter alerts\" aria-label=\"Filter alerts\" data-filter=\"");
         id.write(html);
@@ -208,7 +212,7 @@ pub(super) fn alerts(html: &mut Html, id: &Id, alerts: &[Alert]) {
     html.raw("<div class=\"scroll\" tabindex=\"0\"><table data-sort id=\"");
     id.write(html);
     html.raw("\"><thead><tr><th scope=\"col\">First</th><th scope=\"col\">Level</th><th scope=\"col\">Rule</th><th scope=\"col\">On</th><th scope=\"col\">Source</th><th scope=\"col\" class=\"num\">Findings</th><th scope=\"col\" class=\"num\">Risk</th></tr></thead><tbody>");
-    for alert in alerts.iter().take(ALERTS) {
+    for alert in alerts.iter().take(most) {
         html.raw("<tr><td class=\"time\">")
             .text(&alert.first_time.table())
             .raw("</td><td data-key=\"");
@@ -230,7 +234,34 @@ pub(super) fn alerts(html: &mut Html, id: &Id, alerts: &[Alert]) {
         html.raw("</td><td class=\"num\">").count(u64::from(alert.risk)).raw("</td></tr>");
     }
     html.raw("</tbody></table></div>");
-    more(html, alerts.len(), ALERTS, "p class=\"soft small\"", "p");
+    more(html, alerts.len(), most, "p class=\"soft small\"", "p");
+}
+
+/// Incidents that are not told in full.
+pub(super) fn others(html: &mut Html, cases: &[Case]) {
+    if cases.is_empty() {
+        return;
+    }
+    html.raw("<section id=\"incidents\"><h2>Other incidents</h2><div class=\"scroll\" tabindex=\"0\"><table data-sort><thead><tr><th scope=\"col\">Severity</th><th scope=\"col\" class=\"num\">Risk</th><th scope=\"col\">Incident</th><th scope=\"col\">First</th><th scope=\"col\">Last</th><th scope=\"col\" class=\"num\">Alerts</th><th scope=\"col\">Id</th></tr></thead><tbody>");
+    for case in cases.iter().take(OTHERS) {
+        let incident = &case.incident;
+        html.raw("<tr><td data-key=\"").count(incident.severity as u64).raw("\">");
+        badge(html, incident.severity);
+        html.raw("</td><td class=\"num\">")
+            .count(u64::from(incident.risk))
+            .raw("</td><td class=\"wide\">");
+        html.text(&incident.title)
+            .raw("</td><td class=\"time\">")
+            .text(&incident.first_time.table());
+        html.raw("</td><td class=\"time\">")
+            .text(&incident.last_time.table())
+            .raw("</td><td class=\"num\">");
+        html.count(incident.alert_ids.len() as u64).raw("</td><td class=\"digest\">");
+        html.text(&incident.incident_id.to_string()).raw("</td></tr>");
+    }
+    html.raw("</tbody></table></div>");
+    more(html, cases.len(), OTHERS, "p class=\"soft small\"", "p");
+    html.raw("</section>");
 }
 
 /// Says how many rows are left out.

@@ -32,7 +32,7 @@ pub(super) fn contents(document: &Document) -> Vec<(&'static str, &'static str)>
 pub(super) fn sections(html: &mut Html, document: &Document) {
     if !document.loose_alerts.is_empty() {
         html.raw("<section id=\"loose\"><h2>Alerts outside any incident</h2>");
-        alerts(html, &Id("alerts-", 0), &document.loose_alerts);
+        alerts(html, &Id("alerts-", 0), &document.loose_alerts, ROWS);
         html.raw("</section>");
     }
     attack(html, document);
@@ -189,7 +189,7 @@ fn evidence(html: &mut Html, document: &Document) {
     );
     for row in document.evidence.iter().take(ROWS) {
         html.raw("<tr><td class=\"wide\">")
-            .text(&row.parcel.origin)
+            .prose(&row.parcel.origin)
             .raw("</td><td class=\"num\" data-key=\"");
         html.count(row.parcel.size)
             .raw("\">")

@@ -19,6 +19,9 @@ use writer::{Html, base64};
 /// The `html` form.
 pub(crate) struct HtmlPage;
 
+/// Incidents told in full; the rest are listed.
+const CASES: usize = 20;
+
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("script.js");
 
@@ -51,9 +54,10 @@ impl Form for HtmlPage {
         brief(&mut html, document);
         figures(&mut html, document);
         picture::section(&mut html, document);
-        for (at, one) in document.cases.iter().enumerate() {
+        for (at, one) in document.cases.iter().take(CASES).enumerate() {
             case::section(&mut html, at + 1, document, one);
         }
+        case::others(&mut html, document.cases.get(CASES..).unwrap_or_default());
         lists::sections(&mut html, document);
         html.raw("</main>");
         footer(&mut html, document);
@@ -123,9 +127,12 @@ fn contents(html: &mut Html, document: &Document) {
     if !document.timeline.is_empty() {
         html.raw("<li><a href=\"#timeline\">Timeline</a></li>");
     }
-    for number in 1..=document.cases.len() as u64 {
+    for number in 1..=document.cases.len().min(CASES) as u64 {
         html.raw("<li><a href=\"#incident-").count(number).raw("\">Incident ").count(number);
         html.raw("</a></li>");
+    }
+    if document.cases.len() > CASES {
+        html.raw("<li><a href=\"#incidents\">Other incidents</a></li>");
     }
     for (id, name) in lists::contents(document) {
         html.raw("<li><a href=\"#").raw(id).raw("\">").raw(name).raw("</a></li>");
@@ -145,18 +152,18 @@ fn brief(html: &mut Html, document: &Document) {
         &brief.verdict,
         "</p></div><div class=\"two\"><div><h2 class=\"eyebrow\">What happened</h2>",
     );
-    if let Some(case) = document.cases.first() {
-        html.tagged("<p class=\"lead\">", &case.incident.title, "</p>");
+    if let Some(lead) = &brief.lead {
+        html.tagged("<p class=\"lead\">", lead, "</p>");
     }
     for text in &brief.what {
         html.tagged("<p>", text, "</p>");
     }
     if !brief.steps.is_empty() {
         html.raw("<ol class=\"steps\">");
-        for moment in &brief.steps {
+        for (moment, told) in &brief.steps {
             html.raw("<li><time>").text(&moment.time.written("%-d %b %H:%M")).raw("</time>");
             mark(html, moment.level);
-            html.raw("<span>").text(&text::clean(&moment.what, 200)).raw("</span></li>");
+            html.tagged("<span>", told, "</span></li>");
         }
         html.raw("</ol>");
     }

@@ -11,9 +11,12 @@ use crate::document::{Case, Document, Moment};
 use crate::text::{self, bytes, count, plural};
 use crate::timeline::Picture;
 
-/// Rows shown of each list: paper is for reading.
-const STORY: usize = 60;
-const ALERTS: usize = 80;
+/// Incidents told in full; the rest are listed.
+const CASES: usize = 6;
+/// Rows shown of each list: paper is for reading. Where there are two, the first is for the gravest
+/// incident and the second for the others.
+const STORY: [usize; 2] = [60, 25];
+const ALERTS: [usize; 2] = [80, 30];
 const ROWS: usize = 100;
 const PARCELS: usize = 250;
 const ENTITIES: usize = 60;
@@ -75,22 +78,24 @@ impl Page<'_> {
 pub(super) fn of(document: &Document, shows: &dyn Fn(char) -> bool) -> Value {
     let page = Page { shows };
     let brief = Brief::of(document);
-    let numbered = || document.cases.iter().enumerate();
+    let full = document.cases.iter().take(CASES).enumerate();
+    let rest = document.cases.iter().skip(CASES);
     json!({
         "title": page.short(&document.title, 120),
+        "running": model::shortened(&text::clean(&document.title, 120), 70),
         "scope": page.prose(&scope(document)),
         "made": document.generated_at.table(),
         "versions": document.versions.iter().map(|v| page.short(&format!("{} {}", v.name, v.version), 60)).collect::<Vec<_>>(),
         "levels": Level::ALL.map(level),
         "severity": brief.severity.map(Level::name),
         "verdict": page.prose(&brief.verdict),
-        "lead": document.cases.first().map(|case| page.short(&case.incident.title, 200)),
+        "lead": brief.lead.as_deref().map(|lead| page.short(lead, 160)),
         "risk": document.cases.first().map(|case| case.incident.risk),
         "what": brief.what.iter().map(|t| page.short(t, 900)).collect::<Vec<_>>(),
-        "steps": brief.steps.iter().map(|m| json!({
+        "steps": brief.steps.iter().map(|(m, told)| json!({
             "time": m.time.written("%-d %b %H:%M"),
             "level": m.level.name(),
-            "what": page.short(&m.what, 130),
+            "what": page.fit(told),
         })).collect::<Vec<_>>(),
         "how_bad": brief.how_bad.iter().map(|t| page.prose(t)).collect::<Vec<_>>(),
         "actions": brief.actions.iter().map(|t| step(&page, t)).collect::<Vec<_>>(),
@@ -105,8 +110,9 @@ pub(super) fn of(document: &Document, shows: &dyn Fn(char) -> bool) -> Value {
             "query": page.block(&f.query, 1_200),
         })).collect::<Vec<_>>(),
         "picture": Picture::of(document).map(|p| picture(&page, &p)),
-        "cases": numbered().map(|(at, c)| case(&page, document, at + 1, c)).collect::<Vec<_>>(),
-        "loose": alerts(&page, &document.loose_alerts),
+        "cases": full.map(|(at, c)| case(&page, document, at + 1, c)).collect::<Vec<_>>(),
+        "rest": list(document.cases.len().saturating_sub(CASES), rest.map(|c| other(&page, c)), ROWS),
+        "loose": alerts(&page, &document.loose_alerts, ALERTS[0]),
         "attack": attack(&page, document),
         "entities": entities(&page, document),
         "indicators": indicators(&page, document),
@@ -153,6 +159,8 @@ fn step(page: &Page<'_>, step: &str) -> Value {
 
 fn case(page: &Page<'_>, document: &Document, number: usize, case: &Case) -> Value {
     let incident = &case.incident;
+    let [story, rows] =
+        [STORY, ALERTS].map(|[first, other]| if number == 1 { first } else { other });
     let own = document.cases.len() > 1 && case.alerts.len() > 2;
     let span = model::span_text(incident.last_time.0.abs_diff(incident.first_time.0));
     json!({
@@ -165,7 +173,7 @@ fn case(page: &Page<'_>, document: &Document, number: usize, case: &Case) -> Val
         "summary": page.prose(&incident.summary),
         "reason": page.prose(&incident.reason),
         "picture": own.then(|| Picture::of_case(document, case)).flatten().map(|p| picture(page, &p)),
-        "story": list(case.story.len(), case.story.iter().map(|m| moment(page, m)), STORY),
+        "story": list(case.story.len(), case.story.iter().map(|m| moment(page, m)), story),
         "steps": incident.next_steps.iter().take(20).map(|t| step(page, t)).collect::<Vec<_>>(),
         "entities": list(
             incident.entities.len(), incident.entities.iter().map(|e| page.entity(e)), 30,
@@ -176,7 +184,21 @@ fn case(page: &Page<'_>, document: &Document, number: usize, case: &Case) -> Val
         "parts": incident.risk_parts.iter().take(20).map(|part| json!({
             "name": page.short(&part.name, 60), "points": part.points, "why": page.short(&part.why, 200),
         })).collect::<Vec<_>>(),
-        "alerts": alerts(page, &case.alerts),
+        "alerts": alerts(page, &case.alerts, rows),
+    })
+}
+
+/// An incident as a row.
+fn other(page: &Page<'_>, case: &Case) -> Value {
+    let incident = &case.incident;
+    json!({
+        "severity": incident.severity.name(),
+        "risk": incident.risk,
+        "title": page.cell(&incident.title),
+        "id": incident.incident_id.to_string(),
+        "first": incident.first_time.table(),
+        "last": incident.last_time.table(),
+        "alerts": count(incident.alert_ids.len() as u64),
     })
 }
 
@@ -206,7 +228,7 @@ fn moment(page: &Page<'_>, moment: &Moment) -> Value {
     })
 }
 
-fn alerts(page: &Page<'_>, alerts: &[Alert]) -> Value {
+fn alerts(page: &Page<'_>, alerts: &[Alert], most: usize) -> Value {
     let rows = alerts.iter().map(|alert| {
         json!({
             "time": alert.first_time.table(),
@@ -218,7 +240,7 @@ fn alerts(page: &Page<'_>, alerts: &[Alert]) -> Value {
             "risk": alert.risk,
         })
     });
-    list(alerts.len(), rows, ALERTS)
+    list(alerts.len(), rows, most)
 }
 
 fn picture(page: &Page<'_>, picture: &Picture) -> Value {
@@ -286,7 +308,7 @@ fn evidence(page: &Page<'_>, document: &Document) -> Value {
     let rows = document.evidence.iter().map(|row| {
         let known = text::source(&row.definitions.join(", "));
         json!({
-            "origin": page.cell(&row.parcel.origin),
+            "origin": page.short(&row.parcel.origin, 300),
             "digest": row.parcel.digest.to_string(),
             "size": bytes(row.parcel.size),
             "parser": page.short(&row.parser, 40),

@@ -33,6 +33,18 @@ fn every_form_of_every_document_is_rendered_the_same_twice() {
 }
 
 #[test]
+fn more_than_anybody_reads_stays_readable() {
+    let document = sample::many();
+    for (form, most) in [("html", 4_000_000), ("markdown", 4_000_000), ("pdf", 2_000_000)] {
+        let started = std::time::Instant::now();
+        let bytes = render(form, &document).unwrap();
+        println!("many {form}: {} bytes, {:?}", bytes.len(), started.elapsed());
+        assert!(bytes.len() < most, "{form} is {} bytes", bytes.len());
+        keep("many", form, &bytes);
+    }
+}
+
+#[test]
 fn text_forms_hold_nothing_that_acts() {
     for form in ["html", "markdown", "json"] {
         let bytes = render(form, &sample::hostile()).unwrap();

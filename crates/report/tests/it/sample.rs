@@ -477,6 +477,24 @@ fn volume() -> Vec<Bucket> {
         .collect()
 }
 
+/// Sixty incidents of three hundred alerts each: more than anybody reads.
+pub(crate) fn many() -> Document {
+    let mut document = attack();
+    let first = document.cases[0].clone();
+    document.cases = (0..60)
+        .map(|n| {
+            let mut case = first.clone();
+            case.incident.incident_id = IncidentId::from(Hasher::new("incident").number(n));
+            case.alerts = first.alerts.iter().cycle().take(300).cloned().collect();
+            case.story = first.story.iter().cycle().take(300).cloned().collect();
+            case
+        })
+        .collect();
+    document.timeline.clear();
+    document.derive();
+    document
+}
+
 /// A folder in which nothing was found.
 pub(crate) fn empty() -> Document {
     Document {
@@ -493,6 +511,7 @@ pub(crate) fn named(name: &str) -> Document {
         "attack" => attack(),
         "empty" => empty(),
         "hostile" => hostile(),
+        "many" => many(),
         _ => panic!("no sample is called {name}"),
     }
 }

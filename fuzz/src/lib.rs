@@ -37,7 +37,7 @@ pub fn json_value(data: &[u8]) {
         our_keys.retain(|c| c == ':');
         if keys.len() == our_keys.len() {
             let ours = serde_json::to_value(ours).expect("JSON");
-            assert_eq!(ours, theirs);
+            assert_eq!(&ours, theirs);
         }
     } else if let (Err(flaw), Ok(_)) = (&ours, &theirs) {
         // Both stop at 128 levels, but count them differently.

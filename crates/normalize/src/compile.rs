@@ -17,11 +17,11 @@ use crate::index::{self, Index, Recogniser};
 use crate::syntax::{Ast, Step};
 use crate::target::Form;
 use crate::yaml::{self, Key, Kind, Node};
-use crate::{Normalizer, SourceText, pattern};
+use crate::{Normalizer, SourceText, open, pattern};
 
 mod field;
 
-const KEYS: [&str; 19] = [
+const KEYS: [&str; 20] = [
     "name",
     "version",
     "title",
@@ -34,6 +34,7 @@ const KEYS: [&str; 19] = [
     "look_in",
     "names",
     "recognise",
+    "open",
     "patterns",
     "logsource",
     "time",
@@ -136,6 +137,7 @@ fn one<'t>(
         absent: absent.clone(),
         reporter,
     };
+    let open = root.get("open").map(|node| open::compile(node, compiler.reporter));
     let patterns = compiler.patterns(root.get("patterns"));
     let recognise = compiler.recognise(&root, names())?;
     let times = compiler.times(root.get("time"));
@@ -165,6 +167,7 @@ fn one<'t>(
         logsources,
         classes: uids,
         plan: Plan {
+            open: open.unwrap_or_default(),
             lens: compiler.names.lens,
             patterns,
             times,

@@ -13,6 +13,7 @@ use crate::clock::{self, Format, Frame};
 use crate::condition::Condition;
 use crate::expr::{Expr, Scene};
 use crate::lens::{Lens, Slot};
+use crate::open::{self, Open};
 use crate::pattern::Patterns;
 use crate::target::Target;
 use crate::value::Val;
@@ -42,6 +43,7 @@ pub struct Definition {
 
 #[derive(Debug)]
 pub(crate) struct Plan {
+    pub(crate) open: Vec<Open>,
     pub(crate) lens: Lens,
     pub(crate) patterns: Vec<Patterns>,
     pub(crate) times: Vec<TimeRule>,
@@ -67,6 +69,14 @@ pub(crate) struct ClassPlan {
     pub(crate) fields: Vec<(Target, Expr)>,
 }
 
+/// An event, and which of the definition's log sources it has.
+struct Made<'r> {
+    event: Event<'r>,
+    source: Option<usize>,
+    flaws: Vec<Flaw>,
+    time_found: bool,
+}
+
 static NO_LOGSOURCE: std::sync::LazyLock<Arc<LogSource>> = std::sync::LazyLock::new(Arc::default);
 
 /// What stands for an unknown log source.
@@ -81,6 +91,35 @@ impl Definition {
         record: &'r Record<'r>,
         context: &Context<'_>,
     ) -> Normalized<'r> {
+        let opened = match self.plan.open.as_slice() {
+            [] => None,
+            open => open::apply(open, record),
+        };
+        let made = match &opened {
+            Some(opened) => {
+                let made = self.make(opened, context);
+                Made {
+                    event: open::own(&made.event),
+                    source: made.source,
+                    flaws: made.flaws,
+                    time_found: made.time_found,
+                }
+            }
+            None => self.make(record, context),
+        };
+        let sources = made.source.and_then(|at| self.plan.sources.get(at));
+        let logsources = sources.map_or_else(|| slice::from_ref(no_logsource()), |(_, all)| all);
+        Normalized {
+            event: made.event,
+            definition: Some(self),
+            logsource: logsources.first().unwrap_or(no_logsource()),
+            logsources,
+            flaws: made.flaws,
+            time_found: made.time_found,
+        }
+    }
+
+    fn make<'r>(&'r self, record: &'r Record<'r>, context: &Context<'_>) -> Made<'r> {
         let plan = &self.plan;
         let mut slots = vec![Slot::Empty; plan.lens.len()];
         plan.lens.fill(&record.fields, &mut slots);
@@ -105,17 +144,8 @@ impl Definition {
         if let Some(class_plan) = chosen {
             class_plan.fill(&mut event, &scene, plan.severity.as_ref());
         }
-        let found = plan.sources.iter().find(|(when, _)| when.holds(&scene));
-        let logsources = found.map_or_else(|| slice::from_ref(no_logsource()), |(_, all)| all);
-        let logsource = logsources.first().unwrap_or(no_logsource());
-        Normalized {
-            event,
-            definition: Some(self),
-            logsource,
-            logsources,
-            flaws,
-            time_found: time.is_some(),
-        }
+        let source = plan.sources.iter().position(|(when, _)| when.holds(&scene));
+        Made { event, source, flaws, time_found: time.is_some() }
     }
 }
 
@@ -199,7 +229,7 @@ impl ClassPlan {
             }
         }
         for (target, expr) in &self.fields {
-            target.put(event, expr.eval(scene));
+            expr.offer(scene, &mut |val| target.put(event, val));
         }
     }
 }

@@ -202,6 +202,26 @@ impl Expr {
         }
     }
 
+    /// Offers the values of its alternatives, best first, until one is taken. An address that is
+    /// none gives way to the next that is one.
+    pub(crate) fn offer<'r>(
+        &'r self,
+        scene: &Scene<'_, 'r>,
+        take: &mut dyn FnMut(Val<'r>) -> bool,
+    ) -> bool {
+        match self {
+            Expr::Slots(slots) => slots.iter().any(|slot| match scene.slot(&[*slot]) {
+                Val::None => false,
+                val => take(val),
+            }),
+            Expr::Either(all) => all.iter().any(|one| one.offer(scene, take)),
+            one => match one.eval(scene) {
+                Val::None => false,
+                val => take(val),
+            },
+        }
+    }
+
     /// The constant, when it is one.
     pub(crate) fn constant(&self) -> Option<&Value<'static>> {
         match self {
@@ -227,7 +247,7 @@ fn either(all: Vec<Expr>) -> Expr {
 fn assemble<'r>(members: &'r [(Member, Expr)], scene: &Scene<'_, 'r>) -> Option<Value<'r>> {
     let mut object = Vec::with_capacity(members.len());
     for (member, expr) in members {
-        member.put(&mut object, expr.eval(scene));
+        expr.offer(scene, &mut |val| member.put(&mut object, val));
     }
     (!object.is_empty()).then_some(Value::Map(object))
 }

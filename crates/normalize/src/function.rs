@@ -123,6 +123,7 @@ pub(crate) static FUNCTIONS: &[Function] = &[
     f("url_query", &[], 0, "the query of a URL, or of a request's target", "url_query(x): /c?d=1 → d=1", web::url_query),
     f("url_scheme", &[], 0, "the scheme of a URL", "url_scheme(x): https://a.b/ → https", web::url_scheme),
     f("user", &[], 0, "the user of DOMAIN\\user or user@domain", "user(x): CORP\\eve → eve", text::user),
+    f("xml", &[], 0, "what a text of XML says; a path may follow", "xml(x).Event.System", other::xml),
 ];
 
 /// Applies a cut to a text without copying it where it is borrowed.

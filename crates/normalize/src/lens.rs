@@ -324,7 +324,9 @@ mod tests {
             let mut slots = vec![Slot::Empty; lens.len()];
             lens.fill(&value, &mut slots);
             match slots.get(usize::from(slot)) {
-                Some(Slot::Value(v) | Slot::Folded(v)) => v.to_text().map(|t| t.into_owned()),
+                Some(Slot::Value(v) | Slot::Folded(v)) => {
+                    v.to_text().map(std::borrow::Cow::into_owned)
+                }
                 _ => None,
             }
             .unwrap_or_default()

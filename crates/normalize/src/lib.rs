@@ -20,11 +20,13 @@ mod fallback;
 mod function;
 mod index;
 mod lens;
+mod open;
 mod pattern;
 mod syntax;
 mod target;
 mod value;
 mod words;
+mod xml;
 mod yaml;
 
 use std::sync::Arc;

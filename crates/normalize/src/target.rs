@@ -243,20 +243,18 @@ impl Target {
         self.list
     }
 
-    /// Gives the value to the event, when it is one that the attribute can hold.
-    pub(crate) fn put<'r>(&self, event: &mut Event<'r>, val: Val<'r>) {
-        if val.is_none() {
-            return;
-        }
+    /// Gives the value to the event; false when it is none that the attribute can hold.
+    pub(crate) fn put<'r>(&self, event: &mut Event<'r>, val: Val<'r>) -> bool {
         if self.list {
             let items: Vec<Value<'r>> =
                 val.list().into_iter().filter_map(|v| self.item(v)).collect();
-            if !items.is_empty() {
+            let fits = !items.is_empty();
+            if fits {
                 give(&self.place, event, Scalar::Json(Value::List(items)));
             }
-            return;
+            return fits;
         }
-        let Some((scalar, word)) = self.form.fit(val) else { return };
+        let Some((scalar, word)) = self.form.fit(val) else { return false };
         let caption = match (&self.caption, &scalar, word) {
             (Some(place), Scalar::Int(_), Some(word)) => Some((place, word)),
             // Columns bring their caption along; what has no column does not.
@@ -270,6 +268,7 @@ impl Target {
             give(place, event, Scalar::Text(word));
         }
         give(&self.place, event, scalar);
+        true
     }
 
     fn item<'r>(&self, val: Val<'r>) -> Option<Value<'r>> {
@@ -317,20 +316,22 @@ impl Member {
         self.form
     }
 
-    /// Puts the value into an object, with the objects between.
-    pub(crate) fn put<'r>(&self, object: &mut Vec<(Cow<'r, str>, Value<'r>)>, val: Val<'r>) {
-        if val.is_none() {
-            return;
-        }
+    /// Puts the value into an object, with the objects between; false when it does not fit.
+    pub(crate) fn put<'r>(
+        &self,
+        object: &mut Vec<(Cow<'r, str>, Value<'r>)>,
+        val: Val<'r>,
+    ) -> bool {
         if self.list {
             let fit = |v| self.form.fit(v).map(|(scalar, _)| as_value(scalar));
             let items: Vec<Value<'r>> = val.list().into_iter().filter_map(fit).collect();
-            if !items.is_empty() {
+            let fits = !items.is_empty();
+            if fits {
                 insert(object, &self.path, Value::List(items));
             }
-            return;
+            return fits;
         }
-        let Some((scalar, word)) = self.form.fit(val) else { return };
+        let Some((scalar, word)) = self.form.fit(val) else { return false };
         if let (Form::Numbers(e), Some(caption), Scalar::Int(n)) =
             (self.form, &self.caption, &scalar)
         {
@@ -340,6 +341,7 @@ impl Member {
             }
         }
         insert(object, &self.path, as_value(scalar));
+        true
     }
 }
 

@@ -216,3 +216,7 @@ pub(super) fn time<'r>(value: Val<'r>, words: &'r [Word]) -> Val<'r> {
     let frame = Frame { zone: &TimeZone::UTC, latest: Micros(i64::MIN) };
     clock::read(&value, format, &frame).map_or(Val::None, Val::Time)
 }
+
+pub(super) fn xml<'r>(value: Val<'r>, _: &'r [Word]) -> Val<'r> {
+    value.text().and_then(|t| crate::xml::read(&t)).map_or(Val::None, Val::Owned)
+}

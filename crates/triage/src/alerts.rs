@@ -4,7 +4,7 @@
 //! findings of one instant arrive: minima, maxima, counts, and sets that are cut to their smallest
 //! members.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use model::{
@@ -33,9 +33,12 @@ pub(crate) struct Draft {
     pub(crate) last_time: Micros,
     /// The earliest event, which a correlation reaches back to.
     pub(crate) first_event: Micros,
-    ids: BTreeSet<(Micros, FindingId)>,
-    entities: BTreeMap<(u8, Entity), u64>,
-    pub(crate) sources: BTreeMap<Arc<str>, u64>,
+    /// The earliest, in order.
+    ids: Vec<(Micros, FindingId)>,
+    /// With the number of findings that name them; best anchors first.
+    entities: Vec<(Entity, u64)>,
+    /// With the number of findings; in order of name.
+    pub(crate) sources: Vec<(Arc<str>, u64)>,
     pub(crate) tactics: BTreeSet<Tactic>,
     pub(crate) techniques: BTreeSet<Technique>,
 }
@@ -59,9 +62,9 @@ impl Draft {
             first: (finding.time, finding.finding_id),
             last_time: finding.time,
             first_event: finding.time,
-            ids: BTreeSet::new(),
-            entities: BTreeMap::new(),
-            sources: BTreeMap::new(),
+            ids: Vec::new(),
+            entities: Vec::new(),
+            sources: Vec::new(),
             tactics: BTreeSet::new(),
             techniques: BTreeSet::new(),
         }
@@ -73,7 +76,7 @@ impl Draft {
         since_last <= micros(policy.alert_window) && since_first <= micros(policy.alert_span)
     }
 
-    fn add(&mut self, finding: Finding, known: &mut HashSet<Entity>, policy: &Policy) {
+    fn add(&mut self, finding: Finding, known: &mut Known, policy: &Policy) {
         self.count += 1;
         self.correlations += u64::from(finding.kind == FindingKind::Correlation);
         self.level = self.level.max(finding.level);
@@ -86,32 +89,45 @@ impl Draft {
             self.rule_title = finding.rule_title;
             self.description = finding.description;
         }
-        self.ids.insert(this);
-        if self.ids.len() > policy.finding_ids.max(1) {
-            self.ids.pop_last();
+        if let Err(at) = self.ids.binary_search(&this)
+            && at < policy.finding_ids.max(1)
+        {
+            self.ids.insert(at, this);
+            self.ids.truncate(policy.finding_ids.max(1));
         }
+        let mut entities = finding.entities;
+        entities.sort();
         // An entity named twice in one finding counts once.
-        let entities: BTreeSet<Entity> = finding.entities.into_iter().collect();
+        entities.dedup();
         for entity in entities {
-            let entity = intern(known, entity);
-            *self.entities.entry((rank(entity.kind), entity)).or_default() += 1;
-            if self.entities.len() > policy.alert_entities.max(1) {
-                self.entities.pop_last();
+            let order =
+                |other: &Entity| (rank(other.kind), other).cmp(&(rank(entity.kind), &entity));
+            match self.entities.binary_search_by(|(other, _)| order(other)) {
+                Ok(at) => self.entities.get_mut(at).into_iter().for_each(|(_, count)| *count += 1),
+                // Those that are kept are the first by kind and name, whatever came first in time.
+                Err(at) if at < policy.alert_entities.max(1) => {
+                    self.entities.insert(at, (known.same(entity), 1));
+                    self.entities.truncate(policy.alert_entities.max(1));
+                }
+                Err(_) => {}
             }
         }
-        *self.sources.entry(finding.source).or_default() += 1;
+        match self.sources.binary_search_by(|(name, _)| name.cmp(&finding.source)) {
+            Ok(at) => self.sources.get_mut(at).into_iter().for_each(|(_, count)| *count += 1),
+            Err(at) => self.sources.insert(at, (finding.source, 1)),
+        }
         self.tactics.extend(finding.tactics);
         self.techniques.extend(finding.techniques);
     }
 
     /// Its entities with the number of findings that name them, best anchors first.
     pub(crate) fn entities(&self) -> impl Iterator<Item = (&Entity, u64)> {
-        self.entities.iter().map(|((_, entity), count)| (entity, *count))
+        self.entities.iter().map(|(entity, count)| (entity, *count))
     }
 
     /// The source that most of its findings come from.
     pub(crate) fn source(&self) -> Arc<str> {
-        let most = self.sources.iter().max_by_key(|(name, n)| (**n, std::cmp::Reverse(*name)));
+        let most = self.sources.iter().max_by_key(|(name, n)| (*n, std::cmp::Reverse(name)));
         most.map_or_else(|| Arc::from(""), |(name, _)| name.clone())
     }
 
@@ -126,39 +142,54 @@ impl Draft {
     }
 
     /// The finished alert.
-    pub(crate) fn to_alert(&self, policy: &Policy) -> Alert {
+    pub(crate) fn into_alert(self, policy: &Policy) -> Alert {
         let mut entities: Vec<(&Entity, u64)> = self.entities().collect();
         let is_anchor = |entity: &Entity| self.anchor.as_ref() == Some(entity);
         entities.sort_by_key(|(entity, n)| (!is_anchor(entity), std::cmp::Reverse(*n)));
-        let (risk, risk_parts) = risk::of_alert(self);
+        let entities = entities.into_iter().map(|(entity, _)| entity.clone()).collect();
+        let (risk, risk_parts) = risk::of_alert(&self);
         Alert {
             alert_id: self.alert_id,
-            rule_id: self.rule_id.clone(),
-            rule_title: self.rule_title.clone(),
-            description: self.description.clone(),
-            entity: self.anchor.clone(),
-            entities: entities.into_iter().map(|(entity, _)| entity.clone()).collect(),
+            source: self.source(),
+            reason: words::alert_reason(&self, policy),
+            risk,
+            risk_parts,
+            entities,
+            rule_id: self.rule_id,
+            rule_title: self.rule_title,
+            description: self.description,
+            entity: self.anchor,
             level: self.level,
             count: self.count,
             first_time: self.first.0,
             last_time: self.last_time,
             finding_ids: self.ids.iter().map(|(_, id)| *id).collect(),
-            tactics: self.tactics.iter().copied().collect(),
-            techniques: self.techniques.iter().cloned().collect(),
-            source: self.source(),
-            risk,
-            risk_parts,
-            reason: words::alert_reason(self, policy),
+            tactics: self.tactics.into_iter().collect(),
+            techniques: self.techniques.into_iter().collect(),
         }
     }
 }
 
-fn intern(known: &mut HashSet<Entity>, entity: Entity) -> Entity {
-    if let Some(same) = known.get(&entity) {
-        return same.clone();
+/// Entities seen so far: one allocation each, and whether its name alone makes it common.
+#[derive(Default)]
+struct Known(HashMap<Entity, bool>);
+
+impl Known {
+    /// The same entity in the allocation that is kept.
+    fn same(&self, entity: Entity) -> Entity {
+        self.0.get_key_value(&entity).map_or(entity, |(same, _)| same.clone())
     }
-    known.insert(entity.clone());
-    entity
+
+    /// Learns an entity; true when it is common.
+    fn common(&mut self, entity: &Entity, policy: &Policy) -> bool {
+        if let Some(common) = self.0.get(entity) {
+            return *common;
+        }
+        let common =
+            ties::common_by_name(entity).is_some() || policy.common_entities.contains(entity);
+        self.0.insert(entity.clone(), common);
+        common
+    }
 }
 
 /// Rule and anchor: what the findings of one alert share.
@@ -169,16 +200,16 @@ pub(crate) struct Drafts<'p> {
     policy: &'p Policy,
     open: HashMap<Key, usize>,
     all: Vec<Draft>,
-    known: HashSet<Entity>,
+    known: Known,
 }
 
 impl<'p> Drafts<'p> {
     pub(crate) fn new(policy: &'p Policy) -> Self {
-        Self { policy, open: HashMap::new(), all: Vec::new(), known: HashSet::new() }
+        Self { policy, open: HashMap::new(), all: Vec::new(), known: Known::default() }
     }
 
     pub(crate) fn add(&mut self, finding: Finding) {
-        let anchor = anchor(&finding, self.policy).map(|e| intern(&mut self.known, e));
+        let anchor = self.anchor(&finding).map(|entity| self.known.same(entity));
         let key = (finding.rule_id.clone(), anchor);
         let open = self.open.get(&key).copied().and_then(|at| self.all.get_mut(at));
         if let Some(draft) = open
@@ -199,23 +230,19 @@ impl<'p> Drafts<'p> {
         self.all.sort_by_key(|draft| (draft.first_event, draft.alert_id));
         self.all
     }
-}
 
-/// The entity that a finding is chiefly about. A correlation says so itself by its group key; else
-/// it is the first of the best kind that is not common (`SYSTEM`, loopback …).
-fn anchor(finding: &Finding, policy: &Policy) -> Option<Entity> {
-    let common = |entity: &&Entity| {
-        ties::common_by_name(entity).is_some() || policy.common_entities.contains(entity)
-    };
-    let best = |entities: &mut dyn Iterator<Item = &Entity>| {
+    /// The entity that a finding is chiefly about. A correlation says so itself by its group key;
+    /// else it is the first of the best kind that is not common (`SYSTEM`, loopback …).
+    fn anchor(&mut self, finding: &Finding) -> Option<Entity> {
+        let group = finding.window.as_ref().map(|w| w.group.as_slice()).unwrap_or_default();
+        let grouped = |entity: &Entity| {
+            group.iter().any(|(_, value)| value.to_lowercase() == entity.value.to_lowercase())
+        };
         // `min_by_key` keeps the first of equals: the order of the event's own columns.
-        entities.min_by_key(|entity| rank(entity.kind)).cloned()
-    };
-    let group = finding.window.as_ref().map(|window| window.group.as_slice()).unwrap_or_default();
-    let grouped = |entity: &&Entity| {
-        group.iter().any(|(_, value)| value.to_lowercase() == entity.value.to_lowercase())
-    };
-    best(&mut finding.entities.iter().filter(grouped))
-        .or_else(|| best(&mut finding.entities.iter().filter(|e| !common(e))))
-        .or_else(|| best(&mut finding.entities.iter()))
+        let place = |entity: &&Entity| {
+            let common = self.known.common(entity, self.policy);
+            (!grouped(entity), common, rank(entity.kind))
+        };
+        finding.entities.iter().min_by_key(place).cloned()
+    }
 }

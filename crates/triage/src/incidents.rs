@@ -5,20 +5,21 @@
 //! to C, all three are one. Lower alerts then join the incident with which they share the most, and
 //! never bridge two.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use model::{
-    Alert, Entity, EntityKind, Hasher, Incident, IncidentId, Level, Micros, Tactic, Technique,
-};
+use model::{Entity, EntityKind, Hasher, Incident, IncidentId, Level, Micros, Tactic, Technique};
 
 use crate::alerts::{Draft, rank};
 use crate::policy::{Policy, micros};
-use crate::ties::{self, Key, Strength, Ties};
+use crate::ties::{Strength, Ties};
 use crate::{risk, steps, words};
 
 /// The alerts of one incident, and what is told of them.
 pub(crate) struct Group<'a> {
+    ties: &'a Ties,
+    /// Places of its alerts among all.
+    places: &'a [usize],
     /// Its alerts, in time order.
     pub(crate) members: Vec<&'a Draft>,
     /// How many of them founded it; the rest joined.
@@ -40,7 +41,7 @@ pub(crate) struct Group<'a> {
 pub(crate) struct Connected {
     pub(crate) entity: Entity,
     /// What it is when its spellings are set aside: `CORP\\alice` and `alice@corp.example` are one.
-    pub(crate) key: Key,
+    pub(crate) key: u32,
     /// Alerts that name it, in whatever spelling.
     pub(crate) alerts: u64,
     strength: Strength,
@@ -70,10 +71,10 @@ impl Group<'_> {
         if persons.is_empty() { of(Strength::Half) } else { persons }
     }
 
-    /// What the alerts that `concern` name, in whatever spelling.
-    pub(crate) fn keys_of(&self, concern: impl Fn(&Draft) -> bool) -> BTreeSet<Key> {
-        let drafts = self.members.iter().filter(|draft| concern(draft));
-        drafts.flat_map(|draft| draft.entities().map(|(entity, _)| ties::key(entity))).collect()
+    /// Keys of what the alerts that `concern` name.
+    pub(crate) fn keys_of(&self, concern: impl Fn(&Draft) -> bool) -> HashSet<u32> {
+        let some = self.places.iter().zip(&self.members).filter(|(_, draft)| concern(draft));
+        some.flat_map(|(place, _)| self.ties.keys(*place)).copied().collect()
     }
 }
 
@@ -94,12 +95,7 @@ pub(crate) fn technique_is(technique: &Technique, prefixes: &[&str]) -> bool {
 }
 
 /// All incidents, gravest first.
-pub(crate) fn gather(
-    drafts: &[Draft],
-    alerts: &[Alert],
-    ties: &Ties,
-    policy: &Policy,
-) -> Vec<Incident> {
+pub(crate) fn gather(drafts: &[Draft], ties: &Ties, policy: &Policy) -> Vec<Incident> {
     let mut forest = Forest::new(drafts.len());
     let chains = tie_founders(drafts, ties, policy, &mut forest);
     let mut members: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
@@ -114,7 +110,7 @@ pub(crate) fn gather(
         }
     }
     let mut out: Vec<Incident> =
-        members.into_values().map(|list| incident(&list, drafts, alerts, ties, policy)).collect();
+        members.into_values().map(|list| incident(&list, drafts, ties, policy)).collect();
     out.sort_by_key(|i| (std::cmp::Reverse(i.risk), i.first_time, i.incident_id));
     out
 }
@@ -183,15 +179,8 @@ fn joins(
         .map(|(root, _)| root)
 }
 
-fn incident(
-    list: &[usize],
-    drafts: &[Draft],
-    alerts: &[Alert],
-    ties: &Ties,
-    policy: &Policy,
-) -> Incident {
-    let members: Vec<&Draft> = list.iter().filter_map(|at| drafts.get(*at)).collect();
-    let group = group(members, ties, policy);
+fn incident(list: &[usize], drafts: &[Draft], ties: &Ties, policy: &Policy) -> Incident {
+    let group = group(list, drafts, ties, policy);
     let (risk, risk_parts) = risk::of_incident(&group);
     let first_alert = group.members.iter().find(|d| d.level >= policy.found_level);
     let id = Hasher::new("incident").part(&first_alert.map_or([0; 16], |d| d.alert_id.0));
@@ -203,7 +192,7 @@ fn incident(
         severity,
         risk,
         risk_parts,
-        alert_ids: list.iter().filter_map(|at| alerts.get(*at)).map(|a| a.alert_id).collect(),
+        alert_ids: group.members.iter().map(|draft| draft.alert_id).collect(),
         finding_count: group.findings,
         first_time: group.first,
         last_time: group.last,
@@ -221,40 +210,46 @@ fn incident(
     }
 }
 
-fn group<'a>(members: Vec<&'a Draft>, ties: &Ties, policy: &Policy) -> Group<'a> {
-    let mut named: BTreeMap<&Entity, Key> = BTreeMap::new();
-    let mut counts: BTreeMap<Key, u64> = BTreeMap::new();
+fn group<'a>(
+    places: &'a [usize],
+    drafts: &'a [Draft],
+    ties: &'a Ties,
+    policy: &Policy,
+) -> Group<'a> {
+    let members: Vec<&Draft> = places.iter().filter_map(|at| drafts.get(*at)).collect();
+    let mut named: HashSet<&Entity> = HashSet::new();
+    let mut counts: HashMap<u32, u64> = HashMap::new();
     let mut techniques: Vec<Technique> = Vec::new();
     let mut sources: Vec<Arc<str>> = Vec::new();
     let mut tactics = BTreeSet::new();
-    for draft in &members {
-        let mut keys = BTreeSet::new();
-        for (entity, _) in draft.entities() {
-            keys.insert(named.entry(entity).or_insert_with(|| ties::key(entity)).clone());
-        }
-        for key in keys {
-            *counts.entry(key).or_default() += 1;
+    for (place, draft) in places.iter().zip(&members) {
+        named.extend(draft.entities().map(|(entity, _)| entity));
+        for key in ties.keys(*place) {
+            *counts.entry(*key).or_default() += 1;
         }
         tactics.extend(draft.tactics.iter().copied());
         push_new(&mut techniques, draft.techniques.iter());
-        push_new(&mut sources, draft.sources.keys());
+        push_new(&mut sources, draft.sources.iter().map(|(name, _)| name));
     }
-    let mut entities: Vec<Connected> = named
-        .into_iter()
-        .map(|(entity, key)| Connected {
-            entity: entity.clone(),
+    let connected = |entity: &&Entity| {
+        let key = ties.key(entity);
+        Connected {
+            entity: (*entity).clone(),
             alerts: counts.get(&key).copied().unwrap_or_default(),
-            strength: ties.strength(entity),
+            strength: ties.strength(key),
             key,
             again: false,
-        })
-        .collect();
+        }
+    };
+    let mut entities: Vec<Connected> = named.iter().map(connected).collect();
     entities.sort_by_cached_key(Connected::place);
-    let mut seen: BTreeSet<Key> = BTreeSet::new();
+    let mut seen: HashSet<u32> = HashSet::new();
     for one in &mut entities {
-        one.again = !seen.insert(one.key.clone());
+        one.again = !seen.insert(one.key);
     }
     Group {
+        ties,
+        places,
         founders: members.iter().filter(|d| d.level >= policy.found_level).count(),
         level: members.iter().map(|d| d.level).max().unwrap_or_default(),
         findings: members.iter().map(|d| d.count).sum(),
@@ -287,7 +282,7 @@ impl Connected {
         let common = self.strength == Strength::None;
         let connected = std::cmp::Reverse(self.alerts * weight);
         let kind = rank(self.entity.kind);
-        (common, connected, kind, self.key.clone(), plain, value.len(), value.to_owned())
+        (common, connected, kind, self.key, plain, value.len(), value.to_owned())
     }
 }
 

@@ -55,7 +55,9 @@ pub fn triage(findings: impl Iterator<Item = Finding>, policy: &Policy) -> Triag
     }
     let drafts = drafts.finish();
     let ties = ties::Ties::weigh(&drafts, policy);
-    let alerts: Vec<Alert> = drafts.iter().map(|draft| draft.to_alert(policy)).collect();
-    let incidents = incidents::gather(&drafts, &alerts, &ties, policy);
-    Triaged { alerts, incidents, common: ties.common(&drafts) }
+    let incidents = incidents::gather(&drafts, &ties, policy);
+    let common = ties.common(&drafts);
+    drop(ties);
+    let alerts = drafts.into_iter().map(|draft| draft.into_alert(policy)).collect();
+    Triaged { alerts, incidents, common }
 }

@@ -4,14 +4,14 @@
 //! tell, recover, improve. A row applies when all its conditions hold, and names only what stands in
 //! the alerts that those conditions are about: whoever got the prompts is asked about the prompts.
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 
 use model::{Entity, EntityKind, Level, Tactic};
 
 use crate::alerts::Draft;
 use crate::incidents::{Group, is_person, technique_is};
 use crate::policy::Policy;
-use crate::ties::{Key, display};
+use crate::ties::display;
 use crate::words::{cut, list};
 
 /// One row.
@@ -231,8 +231,8 @@ fn concerns(when: &When, draft: &Draft) -> bool {
         Technique(any) => draft.techniques.iter().any(|t| technique_is(t, any)),
         Source(any) => draft
             .sources
-            .keys()
-            .any(|source| any.iter().any(|part| source.to_lowercase().contains(part))),
+            .iter()
+            .any(|(source, _)| any.iter().any(|part| source.to_lowercase().contains(part))),
         AtLeast(_) | AtMost(_) => true,
     }
 }
@@ -252,7 +252,7 @@ fn fill(step: &Step, group: &Group<'_>) -> Option<String> {
     Some(out)
 }
 
-fn named(name: &str, group: &Group<'_>, keys: &BTreeSet<Key>) -> Option<String> {
+fn named(name: &str, group: &Group<'_>, keys: &HashSet<u32>) -> Option<String> {
     let all = |keep: &dyn Fn(&Entity) -> bool| {
         let names: Vec<String> = group
             .telling()

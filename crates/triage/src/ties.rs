@@ -16,6 +16,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
+use std::sync::LazyLock;
 
 use model::{Entity, EntityKind};
 
@@ -25,7 +26,7 @@ use crate::{CommonEntity, words};
 
 /// What two alerts must both have to be tied by it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Key {
+struct Key {
     family: Family,
     name: String,
 }
@@ -145,22 +146,25 @@ const HOST_NOBODIES: &[&str] =
 const HOST_ROLES: &[&str] =
     &["www", "mail", "smtp", "ns1", "ns2", "api", "web", "app", "vpn", "ip"];
 
-const PUBLIC_RESOLVERS: &[&str] = &[
-    "8.8.8.8",
-    "8.8.4.4",
-    "1.1.1.1",
-    "1.0.0.1",
-    "9.9.9.9",
-    "149.112.112.112",
-    "208.67.222.222",
-    "208.67.220.220",
-    "168.63.129.16",
-    "2001:4860:4860::8888",
-    "2001:4860:4860::8844",
-    "2606:4700:4700::1111",
-    "2606:4700:4700::1001",
-    "2620:fe::fe",
-];
+static PUBLIC_RESOLVERS: LazyLock<Vec<IpAddr>> = LazyLock::new(|| {
+    let texts = [
+        "8.8.8.8",
+        "8.8.4.4",
+        "1.1.1.1",
+        "1.0.0.1",
+        "9.9.9.9",
+        "149.112.112.112",
+        "208.67.222.222",
+        "208.67.220.220",
+        "168.63.129.16",
+        "2001:4860:4860::8888",
+        "2001:4860:4860::8844",
+        "2606:4700:4700::1111",
+        "2606:4700:4700::1001",
+        "2620:fe::fe",
+    ];
+    texts.iter().filter_map(|text| text.parse().ok()).collect()
+});
 
 /// Why an entity is common by its name alone; `None` when it is not.
 pub(crate) fn common_by_name(entity: &Entity) -> Option<&'static str> {
@@ -193,7 +197,7 @@ fn common_address(ip: IpAddr) -> Option<&'static str> {
     if ip.is_unspecified() || ip.is_multicast() {
         return Some("it names no machine");
     }
-    if PUBLIC_RESOLVERS.iter().any(|known| known.parse() == Ok(ip)) {
+    if PUBLIC_RESOLVERS.contains(&ip) {
         return Some("it is a public DNS resolver or a cloud's own service address");
     }
     match ip {
@@ -229,7 +233,7 @@ fn account(value: &str) -> String {
 }
 
 /// The key by which an entity ties.
-pub(crate) fn key(entity: &Entity) -> Key {
+fn key(entity: &Entity) -> Key {
     let value = entity.value.trim().to_lowercase();
     let make = |family, name: String| Key { family, name };
     let address = |value: &str| value.parse::<IpAddr>().map(|ip| ip.to_canonical().to_string());
@@ -262,11 +266,13 @@ pub(crate) fn host_label(value: &str) -> String {
 
 /// The ties of every alert: keys by number, strength and commonness decided.
 pub(crate) struct Ties {
+    book: Book,
+    /// For each draft, all its keys.
+    keys: Vec<Vec<u32>>,
     /// For each draft, its keys that tie alone.
     full: Vec<Vec<u32>>,
     /// For each draft, its pairs of keys that tie together.
     pairs: Vec<Vec<(u32, u32)>>,
-    common: HashMap<Key, (Entity, u64, String)>,
 }
 
 /// Halves of one alert that are paired, at most: pairs grow with the square.
@@ -295,7 +301,7 @@ impl Ties {
                 .collect();
             pairs.push(book.pairs(&halves));
         }
-        Self { full, pairs, common: book.common() }
+        Self { book, keys, full, pairs }
     }
 
     /// The keys that tie this alert alone.
@@ -308,24 +314,33 @@ impl Ties {
         self.pairs.get(draft).map_or(&[], Vec::as_slice)
     }
 
-    /// How strongly an entity ties, commonness counted in.
-    pub(crate) fn strength(&self, entity: &Entity) -> Strength {
-        let key = key(entity);
-        if self.common.contains_key(&key) { Strength::None } else { key.strength() }
+    /// All keys of this alert, by number.
+    pub(crate) fn keys(&self, draft: usize) -> &[u32] {
+        self.keys.get(draft).map_or(&[], Vec::as_slice)
+    }
+
+    /// The number of an entity's key.
+    pub(crate) fn key(&self, entity: &Entity) -> u32 {
+        self.book.known.get(entity).copied().unwrap_or(u32::MAX)
+    }
+
+    /// How strongly a key ties, commonness counted in.
+    pub(crate) fn strength(&self, key: u32) -> Strength {
+        self.book.strength(key)
     }
 
     /// What was set aside though it would have tied, most alerts first.
     pub(crate) fn common(&self, drafts: &[Draft]) -> Vec<CommonEntity> {
-        let mut out: Vec<CommonEntity> = self
-            .common
-            .iter()
-            .filter(|(key, (_, alerts, _))| key.strength() != Strength::None && *alerts > 1)
-            .map(|(_, (entity, alerts, why))| CommonEntity {
-                entity: entity.clone(),
-                alerts: *alerts,
-                why: format!("{why} (in {} of {} alerts)", alerts, drafts.len()),
+        let told = |page: &Page| {
+            let why = page.common.as_ref()?;
+            let counts = page.key.strength() != Strength::None && page.alerts > 1;
+            counts.then(|| CommonEntity {
+                entity: page.entity.clone(),
+                alerts: page.alerts,
+                why: format!("{why} (in {} of {} alerts)", page.alerts, drafts.len()),
             })
-            .collect();
+        };
+        let mut out: Vec<CommonEntity> = self.book.pages.iter().filter_map(told).collect();
         out.sort_by(|a, b| b.alerts.cmp(&a.alerts).then_with(|| a.entity.cmp(&b.entity)));
         out
     }
@@ -345,11 +360,16 @@ struct Page {
 #[derive(Default)]
 struct Book {
     numbers: HashMap<Key, u32>,
+    /// The number of each entity's key, so that each is worked out once.
+    known: HashMap<Entity, u32>,
     pages: Vec<Page>,
 }
 
 impl Book {
     fn number(&mut self, entity: &Entity, policy: &Policy) -> u32 {
+        if let Some(number) = self.known.get(entity) {
+            return *number;
+        }
         let key = key(entity);
         let number = *self.numbers.entry(key.clone()).or_insert(self.pages.len() as u32);
         if let Some(page) = self.pages.get_mut(number as usize) {
@@ -374,6 +394,7 @@ impl Book {
                 common_by_name(entity).map(str::to_owned)
             };
         }
+        self.known.insert(entity.clone(), number);
         number
     }
 
@@ -467,13 +488,6 @@ impl Book {
             }
         }
         out
-    }
-
-    fn common(self) -> HashMap<Key, (Entity, u64, String)> {
-        self.pages
-            .into_iter()
-            .filter_map(|page| Some((page.key, (page.entity, page.alerts, page.common?))))
-            .collect()
     }
 }
 

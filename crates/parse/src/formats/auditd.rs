@@ -149,87 +149,96 @@ fn rough_id(line: &[u8]) -> Option<&[u8]> {
 /// Reads a chunk that holds whole events.
 struct AuditReader;
 
-/// An event that is being put together.
-struct Event<'a> {
-    /// Where its lines begin in the chunk, and their bytes. One that is no audit record stands
-    /// alone, with no parts.
-    lines: Vec<(usize, &'a [u8])>,
-    /// Number of its last line in the chunk.
+/// A line: where it begins in the chunk, its bytes, its text.
+type Text<'a> = (usize, &'a [u8], Cow<'a, str>);
+
+/// The lines of an event, by their numbers. A line that is no audit record stands alone.
+struct Event {
+    lines: Vec<usize>,
     last: usize,
-    parts: Vec<AuditLine<'a>>,
-    lossy: bool,
 }
 
 impl Reader for AuditReader {
     fn read(&self, chunk: &[u8], offset: u64, sink: &mut dyn Sink) {
-        let mut lines: Vec<(usize, &[u8], Cow<'_, str>)> = Vec::new();
+        let mut lines: Vec<Text<'_>> = Vec::new();
         let mut start = 0;
-        for line in chunk.split(|b| *b == b'\n') {
+        for line in chunk.split_inclusive(|b| *b == b'\n') {
             if !is_blank(line) {
-                let raw = line.strip_suffix(b"\r").unwrap_or(line);
+                let raw = line.strip_suffix(b"\n").unwrap_or(line);
+                let raw = raw.strip_suffix(b"\r").unwrap_or(raw);
                 lines.push((start, raw, String::from_utf8_lossy(raw)));
             }
-            start += line.len() + 1;
+            start += line.len();
         }
-        let mut events: Vec<Event<'_>> = Vec::new();
-        let mut open: HashMap<(Option<&str>, &str), usize> = HashMap::new();
-        for (number, (start, raw, text)) in lines.iter().enumerate() {
-            let Some(part) = line::parse(text.trim_matches('\0')) else {
-                let lines = vec![(*start, *raw)];
-                events.push(Event { lines, last: number, parts: Vec::new(), lossy: false });
-                continue;
-            };
-            let lossy = matches!(text, Cow::Owned(_));
-            let id = (part.node, part.id);
-            let joined = open.get(&id).and_then(|at| events.get_mut(*at));
-            match joined {
-                Some(event) if number - event.last <= APART && event.lines.len() < LINES => {
-                    event.last = number;
-                    event.lines.push((*start, raw));
-                    event.parts.push(part);
-                    event.lossy |= lossy;
-                }
-                _ => {
-                    open.insert(id, events.len());
-                    let lines = vec![(*start, *raw)];
-                    events.push(Event { lines, last: number, parts: vec![part], lossy });
-                }
-            }
-        }
-        for event in events {
-            emit(event, chunk, offset, sink);
+        for event in events(&lines) {
+            emit(&event, &lines, chunk, offset, sink);
         }
     }
 }
 
+/// Finds out which lines are of one event, in the order of their first lines.
+fn events(lines: &[Text<'_>]) -> Vec<Event> {
+    let mut events: Vec<Event> = Vec::new();
+    let mut open: HashMap<(Option<&str>, &str), usize> = HashMap::new();
+    let mut latest = None;
+    for (number, (_, _, text)) in lines.iter().enumerate() {
+        let id = line::event_id(text.trim_matches('\0'));
+        // Nearly always a line belongs to the event of the line before.
+        let known = match (latest, id) {
+            (_, None) => None,
+            (Some((latest, at)), Some(id)) if latest == id => Some(at),
+            (_, Some(id)) => open.get(&id).copied(),
+        };
+        let event = known.and_then(|at| events.get_mut(at).map(|event| (at, event)));
+        let at = match event {
+            Some((at, event)) if number - event.last <= APART && event.lines.len() < LINES => {
+                event.last = number;
+                event.lines.push(number);
+                at
+            }
+            _ => {
+                events.push(Event { lines: vec![number], last: number });
+                events.len() - 1
+            }
+        };
+        latest = id.map(|id| (id, at));
+        if let Some(id) = id {
+            open.insert(id, at);
+        }
+    }
+    events
+}
+
 /// Makes a record of an event.
-fn emit(event: Event<'_>, chunk: &[u8], offset: u64, sink: &mut dyn Sink) {
-    let (Some(first), Some(last)) = (event.lines.first(), event.lines.last()) else { return };
+fn emit(event: &Event, lines: &[Text<'_>], chunk: &[u8], offset: u64, sink: &mut dyn Sink) {
+    let own: Vec<&Text<'_>> = event.lines.iter().filter_map(|n| lines.get(*n)).collect();
+    let (Some(first), Some(last)) = (own.first(), own.last()) else { return };
     let end = last.0 + last.1.len();
-    let bytes: usize = event.lines.iter().map(|(_, raw)| raw.len() + 2).sum();
+    let bytes: usize = own.iter().map(|(_, raw, _)| raw.len() + 2).sum();
     // Lines of other events between its own are none of its bytes.
     let raw = if end - first.0 <= bytes {
         Cow::Borrowed(chunk.get(first.0..end).unwrap_or_default())
     } else {
-        let lines: Vec<&[u8]> = event.lines.iter().map(|(_, raw)| *raw).collect();
+        let lines: Vec<&[u8]> = own.iter().map(|(_, raw, _)| *raw).collect();
         Cow::Owned(lines.join(&b'\n'))
     };
     let offset = offset + first.0 as u64;
-    let flaws = if event.lossy {
-        let message = "a line is not valid UTF-8; what is not is replaced".to_owned();
-        vec![Flaw { offset, kind: FlawKind::Encoding, message, record_lost: false }]
-    } else {
-        Vec::new()
+    let mut flaws = Vec::new();
+    let mut flaw = |kind, message: &str| {
+        flaws.push(Flaw { offset, kind, message: message.to_owned(), record_lost: false });
     };
-    if event.parts.is_empty() {
-        let text = String::from_utf8_lossy(&raw).into_owned();
-        let fields = Value::Map(vec![(Cow::Borrowed("message"), Value::from(text))]);
-        let message = "a line that is no audit record".to_owned();
-        let flaws = vec![Flaw { offset, kind: FlawKind::Syntax, message, record_lost: false }];
-        return sink.record(Record { offset, index: 0, raw, fields, flaws });
+    if own.iter().any(|(_, _, text)| matches!(text, Cow::Owned(_))) {
+        flaw(FlawKind::Encoding, "a line is not valid UTF-8; what is not is replaced");
     }
-    let fields = Value::Map(merge(event.parts));
-    sink.record(Record { offset, index: 0, raw, fields, flaws });
+    let parts: Vec<AuditLine<'_>> =
+        own.iter().filter_map(|(_, _, text)| line::parse(text.trim_matches('\0'))).collect();
+    let fields = if parts.is_empty() {
+        flaw(FlawKind::Syntax, "a line that is no audit record");
+        vec![(Cow::Borrowed("message"), Value::from(first.2.trim_matches('\0')))]
+    } else {
+        merge(parts)
+    };
+    sink.record(Record { offset, index: 0, raw, fields: Value::Map(fields), flaws });
 }
 
 /// Arguments may fill several lines: makes them one, the pieces of long ones joined.
@@ -276,7 +285,7 @@ fn merge(mut parts: Vec<AuditLine<'_>>) -> Fields<'_> {
 
     let has_arguments = parts.iter().any(|part| part.kind == "EXECVE");
     let mut names: Vec<Value<'_>> = Vec::new();
-    let mut seen: HashSet<&str> = HashSet::new();
+    let mut seen: HashSet<&str> = HashSet::with_capacity(64);
     for part in &parts {
         for (key, value) in &part.fields {
             let pointer = has_arguments && part.kind == "SYSCALL" && line::argument(key).is_some();

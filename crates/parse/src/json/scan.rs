@@ -105,7 +105,11 @@ fn scalar(bytes: &[u8], start: usize, last: bool) -> Item {
 fn junk(bytes: &[u8], start: usize, last: bool) -> Item {
     let rest = bytes.get(start..).unwrap_or_default();
     match memchr::memchr3(b'\n', b'{', b'[', rest) {
-        Some(n) => Item::Junk { start, end: start + n },
+        // The indentation of what follows is not part of it.
+        Some(n) => {
+            let text = rest.get(..n).unwrap_or_default().trim_ascii_end();
+            Item::Junk { start, end: start + text.len() }
+        }
         None if last => Item::Junk { start, end: bytes.len() },
         None => Item::Open { start },
     }

@@ -70,7 +70,8 @@ fn split_id(rest: &str) -> Option<(&str, &str)> {
     let rest = rest.strip_prefix("msg=").unwrap_or(rest).strip_prefix("audit(")?;
     let (id, rest) = rest.split_once(')')?;
     let (time, serial) = id.split_once(':')?;
-    let digits = |s: &str| !s.is_empty() && s.bytes().all(|b| b.is_ascii_digit());
+    // Nineteen digits fit in 64 bits whatever they are.
+    let digits = |s: &str| (1..=19).contains(&s.len()) && s.bytes().all(|b| b.is_ascii_digit());
     let (seconds, fraction) = time.split_once('.')?;
     (digits(seconds) && digits(fraction) && digits(serial)).then_some((id, rest))
 }

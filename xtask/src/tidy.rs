@@ -69,7 +69,10 @@ const PURE: &[&str] = &["model", "ocsf", "parse", "normalize", "detect", "triage
 /// What a pure room must not say.
 const IMPURE: &[&str] = &[
     "std::fs",
-    "std::net",
+    "TcpStream",
+    "TcpListener",
+    "UdpSocket",
+    "ToSocketAddrs",
     "SystemTime::now",
     "Instant::now",
     "std::thread",

@@ -2,6 +2,7 @@
 
 mod ocsf_check;
 mod ocsf_tables;
+mod proofs;
 mod tidy;
 
 use std::process::ExitCode;
@@ -11,8 +12,23 @@ type Task = (&'static str, &'static str, fn(&[String]) -> Result<(), String>);
 
 /// The one list of tasks; help derives from it.
 const TASKS: &[Task] = &[
+    (
+        "hostile",
+        "damaged and malicious evidence through the whole program",
+        proofs::hostile::hostile,
+    ),
+    (
+        "kill",
+        "kill -9 at random moments of investigate, then the same command again",
+        proofs::kill::kill,
+    ),
     ("ocsf", "EXPORT.json: writes the schema tables from an OCSF export", ocsf_tables::run),
     ("ocsf-check", "FILE…: checks OCSF events against the schema", ocsf_check::run),
+    (
+        "regression",
+        "SigmaHQ's regression cases through the whole program",
+        proofs::regression::regression,
+    ),
     ("tidy", "checks the rules of the house: imports, owners, heads, sizes, words", tidy::run),
 ];
 

@@ -119,7 +119,7 @@ fn yaml_files(folder: &Path, problems: &mut Vec<String>) -> Vec<PathBuf> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
     use super::*;
 
     #[test]

@@ -75,7 +75,7 @@ impl Stages {
             rule_texts.push(RuleText { path: text.path, text: text.text });
         }
         let (rules, rule_problems) = Rules::load(rule_texts);
-        let digest = hasher.finish().iter().map(|byte| format!("{byte:02x}")).collect();
+        let digest = crate::hex(&hasher.finish());
         Self {
             normalizer,
             rules: Arc::new(rules),

@@ -227,7 +227,16 @@ async fn limits_hold() {
         .query("SELECT 1 UNION ALL SELECT 2 UNION ALL SELECT 3", Between::default())
         .await
         .unwrap();
-    assert_eq!(exact.collect().await.unwrap().iter().map(|b| b.num_rows()).sum::<usize>(), 3);
+    assert_eq!(
+        exact
+            .collect()
+            .await
+            .unwrap()
+            .iter()
+            .map(arrow::array::RecordBatch::num_rows)
+            .sum::<usize>(),
+        3
+    );
 
     let limits =
         Limits { timeout: Some(std::time::Duration::from_millis(300)), ..Limits::default() };

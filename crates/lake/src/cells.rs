@@ -2,6 +2,8 @@
 //! told of the rows that it has no part in: the gap is filled when the next value comes, or at the
 //! end. The cost is that of the values that are there.
 
+#![allow(clippy::unit_arg)] // `done(append, size)` says both what is done and what it costs.
+
 use std::sync::{Arc, LazyLock};
 
 use arrow::array::{

@@ -255,6 +255,7 @@ impl TableWriter {
         Ok((writer, path, self.files))
     }
 
+    #[allow(clippy::ref_option)] // The key of the map is an option.
     fn close(&mut self, day: &Option<String>) -> Result<()> {
         match self.open.remove(day) {
             Some((writer, path, _)) => self.end(day.clone(), writer, path),

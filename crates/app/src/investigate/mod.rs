@@ -186,7 +186,7 @@ fn work(shared: &Shared<'_>, receive: &Mutex<Receiver<Work>>) -> Result<(Book, V
 fn triage_all(sorted: Sorted, writer: &RunWriter) -> Result<Triaged, Failure> {
     let mut failure = None;
     let mut batch: Vec<Finding> = Vec::with_capacity(BATCH);
-    let mut write = |batch: &mut Vec<Finding>| -> Result<(), Failure> {
+    let write = |batch: &mut Vec<Finding>| -> Result<(), Failure> {
         if !batch.is_empty() {
             let rows = lake::findings_batch(batch).map_err(from_lake)?;
             writer.write(Table::Findings, rows).map_err(from_lake)?;
@@ -319,7 +319,7 @@ fn run_key(stages: &Stages, options: &Options) -> String {
             Input::Stdin => hasher = hasher.part(b"-").number(options.now.0 as u64),
         }
     }
-    hasher.finish().iter().map(|byte| format!("{byte:02x}")).collect()
+    crate::hex(&hasher.finish())
 }
 
 fn hash_path(hasher: Hasher, path: &Path) -> Hasher {

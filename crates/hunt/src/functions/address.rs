@@ -136,7 +136,7 @@ pub(crate) fn read_address(text: &str) -> Option<IpAddr> {
     let bare = bare.split('%').next()?;
     match bare.parse().ok()? {
         IpAddr::V6(v6) => Some(v6.to_ipv4_mapped().map_or(IpAddr::V6(v6), IpAddr::V4)),
-        v4 => Some(v4),
+        v4 @ IpAddr::V4(_) => Some(v4),
     }
 }
 

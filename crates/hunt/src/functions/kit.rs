@@ -40,6 +40,7 @@ impl Arguments<'_> {
         self.rows
     }
 
+    #[allow(clippy::option_option)] // A constant may be null, and an argument may be no constant.
     /// The text of an argument that is the same in every row: outer `None` when it varies.
     pub(crate) fn constant(&self, at: usize) -> Option<Option<&str>> {
         match self.arguments.get(at)? {

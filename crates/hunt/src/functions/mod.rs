@@ -53,7 +53,7 @@ pub const FUNCTIONS: &[FunctionInfo] = &[
 pub(crate) fn register(context: &mut SessionContext, now: Micros) -> datafusion::error::Result<()> {
     datafusion_functions_json::register_all(context)?;
     for function in all(now) {
-        context.register_udf(function.into());
+        context.register_udf(function);
     }
     for name in capped::LEFT_OUT {
         context.deregister_udf(name);
@@ -61,7 +61,7 @@ pub(crate) fn register(context: &mut SessionContext, now: Micros) -> datafusion:
     for function in capped::CAPPED {
         let inner = context.state().scalar_functions().get(function.name).cloned();
         if let Some(inner) = inner {
-            context.register_udf(capped::wrap(inner, *function).into());
+            context.register_udf(capped::wrap(inner, *function));
         }
     }
     Ok(())

@@ -42,7 +42,7 @@ pub(crate) fn functions() -> Vec<ScalarUDF> {
 
 fn each(arguments: &Arguments<'_>, f: impl Fn(&str) -> Option<String>) -> Result<ArrayRef> {
     let column = arguments.text(0)?;
-    let out: StringViewArray = Arguments::map_text(&column, |text| f(text));
+    let out: StringViewArray = Arguments::map_text(&column, f);
     Ok(Arc::new(out))
 }
 

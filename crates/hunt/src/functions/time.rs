@@ -37,7 +37,7 @@ impl Hash for Ago {
 }
 
 impl ScalarUDFImpl for Ago {
-    fn name(&self) -> &str {
+    fn name(&self) -> &'static str {
         "ago"
     }
 

@@ -155,6 +155,7 @@ impl Layout {
         Ok(())
     }
 
+    #[allow(clippy::unused_self)] // The head, the rows and the foot are one family.
     fn foot(
         &self,
         out: &mut (dyn Write + Send),

@@ -31,12 +31,20 @@ impl<H: Clone + Send + Sync + 'static> Cutter for HeadedCutter<H> {
         let others = memmem::find_iter(taken, b"\n#").map(|at| at + 1);
         for at in first.into_iter().chain(others) {
             let line = taken.get(at..).and_then(|t| t.split(|&b| b == b'\n').next());
-            let text = String::from_utf8_lossy(line.unwrap_or_default());
             let headed = Arc::make_mut(&mut self.0);
-            (headed.directive)(&mut headed.header, text.trim_end_matches(['\0', '\r']));
+            (headed.directive)(&mut headed.header, &text(line.unwrap_or_default()));
         }
         Cut { take, reader }
     }
+}
+
+/// The text of a directive: the same for the cutter, which follows it, and the reader.
+fn text(line: &[u8]) -> Cow<'_, str> {
+    let mut line = line;
+    while let [rest @ .., b'\r' | 0] = line {
+        line = rest;
+    }
+    String::from_utf8_lossy(line)
 }
 
 struct HeadedReader<H>(Arc<Headed<H>>);
@@ -46,7 +54,7 @@ impl<H: Clone + Send + Sync> Reader for HeadedReader<H> {
         let mut header = Cow::Borrowed(&self.0.header);
         line::each_frame(chunk, offset, line::Lines::new(chunk), sink, &mut |line, sink| {
             if line.raw.first() == Some(&b'#') {
-                (self.0.directive)(header.to_mut(), line.text);
+                (self.0.directive)(header.to_mut(), &text(line.raw));
             } else {
                 (self.0.row)(&header, line, sink);
             }

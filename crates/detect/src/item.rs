@@ -10,7 +10,7 @@ use crate::glob::{DASHES, Glob, Step};
 use crate::network::Network;
 use crate::problem::Fault;
 use crate::regexes::{Pattern, PatternError};
-use crate::table::Table;
+use crate::table::{KEYWORDS, Table};
 
 /// Values for `%placeholder%`s of the `expand` modifier.
 pub type Placeholders = std::collections::BTreeMap<String, Vec<String>>;
@@ -61,12 +61,14 @@ impl Item<'_> {
     }
 
     fn how(&self) -> How {
-        if self.has(Modifier::Contains) || self.spec.name.is_none() && self.field == 0 {
-            How::Contains
-        } else if self.has(Modifier::StartsWith) {
+        // Keywords stand anywhere in a text.
+        let keyword = self.field == KEYWORDS;
+        if self.has(Modifier::StartsWith) {
             How::Starts
         } else if self.has(Modifier::EndsWith) {
             How::Ends
+        } else if self.has(Modifier::Contains) || keyword {
+            How::Contains
         } else {
             How::Exact
         }

@@ -176,7 +176,8 @@ fn groups<'h>(
         if group.shown.is_empty() {
             group.shown = shown.into_iter().map(Arc::from).collect();
         }
-        group.inputs.push(Input { time, part: number, value });
+        let event = origin.events().last().copied();
+        group.inputs.push(Input { time, event, part: number, value });
         group.origins.push(origin);
     }
     groups

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use model::Micros;
+use model::{EventUid, Micros};
 use rsigma_parser::{ConditionExpr, ConditionOperator, CorrelationType, Quantifier, WindowMode};
 
 use super::plan::Correlation;
@@ -11,6 +11,8 @@ use super::plan::Correlation;
 #[derive(Debug, Clone)]
 pub(super) struct Input {
     pub(super) time: Micros,
+    /// The event that it is; of a correlation's firing, the last one.
+    pub(super) event: Option<EventUid>,
     /// Which part it is of.
     pub(super) part: usize,
     /// The counted value, folded to lower case, where the kind counts values.
@@ -109,6 +111,35 @@ fn chunks(rule: &Correlation, mode: WindowMode, inputs: &[Input]) -> Vec<(usize,
     out
 }
 
+/// A chain of inputs that follow the order of the parts.
+#[derive(Debug, Clone, Copy)]
+struct Link {
+    /// Place of its first input.
+    begin: usize,
+    /// Its last event: one event is not two steps.
+    last: Option<EventUid>,
+}
+
+/// The chain that begins latest, and the latest one that ends with another event.
+#[derive(Debug, Clone, Copy, Default)]
+struct Best([Option<Link>; 2]);
+
+impl Best {
+    fn push(&mut self, new: Link) {
+        let [first, second] = self.0;
+        let second = if first.is_some_and(|link| link.last == new.last) { second } else { first };
+        self.0 = [Some(new), second];
+    }
+
+    fn before(&self, event: Option<EventUid>) -> Option<Link> {
+        self.0.into_iter().flatten().find(|link| link.last != event)
+    }
+
+    fn expire(&mut self, first: usize) {
+        self.0 = self.0.map(|link| link.filter(|link| link.begin >= first));
+    }
+}
+
 /// Running counts of a window.
 struct Tally<'r> {
     rule: &'r Correlation,
@@ -118,8 +149,8 @@ struct Tally<'r> {
     sum: f64,
     /// Numbers in order, for ranks.
     sorted: Vec<f64>,
-    /// For orders: where the latest beginning of each prefix of the parts stands.
-    chain: Vec<Option<usize>>,
+    /// For orders: the best chains of each prefix of the parts.
+    chains: Vec<Best>,
     /// True when the last input completed the order.
     complete: bool,
 }
@@ -133,7 +164,7 @@ impl<'r> Tally<'r> {
             parts: vec![0; rule.parts.len()],
             sum: 0.0,
             sorted: Vec::new(),
-            chain: vec![None; rule.parts.len()],
+            chains: vec![Best::default(); rule.parts.len()],
             complete: false,
         }
     }
@@ -149,7 +180,7 @@ impl<'r> Tally<'r> {
                     *self.distinct.entry(value.clone()).or_default() += 1;
                 }
             }
-            CorrelationType::TemporalOrdered => self.link(at, input.part),
+            CorrelationType::TemporalOrdered => self.link(at, input),
             _ => {
                 if let Some(number) = number(input) {
                     self.sum += number;
@@ -189,32 +220,34 @@ impl<'r> Tally<'r> {
     }
 
     /// An input of a part continues the best chain of the parts before it.
-    fn link(&mut self, at: usize, part: usize) {
-        let before = part.checked_sub(1).map_or(Some(at), |p| self.chain.get(p).copied().flatten());
-        if let Some(begin) = before
-            && let Some(link) = self.chain.get_mut(part)
+    fn link(&mut self, at: usize, input: &Input) {
+        let begin = match input.part.checked_sub(1) {
+            None => Some(at),
+            Some(before) => {
+                let before = self.chains.get(before).and_then(|best| best.before(input.event));
+                before.map(|link| link.begin)
+            }
+        };
+        self.complete = false;
+        if let Some(begin) = begin
+            && let Some(best) = self.chains.get_mut(input.part)
         {
-            *link = Some(begin);
-            self.complete = part + 1 == self.rule.parts.len();
-        } else {
-            self.complete = false;
+            best.push(Link { begin, last: input.event });
+            self.complete = input.part + 1 == self.rule.parts.len();
         }
     }
 
     /// Forgets chains that began before the window.
     fn expire(&mut self, first: usize) {
-        for link in &mut self.chain {
-            if link.is_some_and(|begin| begin < first) {
-                *link = None;
-            }
+        for best in &mut self.chains {
+            best.expire(first);
         }
     }
 
+    /// Where the chain that was just completed begins.
     fn chain_begin(&self) -> Option<usize> {
-        match self.rule.kind {
-            CorrelationType::TemporalOrdered => self.chain.last().copied().flatten(),
-            _ => None,
-        }
+        let Best([whole, _]) = self.chains.last()?;
+        whole.filter(|_| self.complete).map(|link| link.begin)
     }
 
     /// The count, when the condition holds of it.
@@ -230,8 +263,7 @@ impl<'r> Tally<'r> {
             CorrelationType::ValueCount => self.distinct.len() as f64,
             CorrelationType::Temporal => present,
             CorrelationType::TemporalOrdered => {
-                let whole = self.complete && self.chain.last().is_some_and(Option::is_some);
-                return whole.then_some(present);
+                return self.chain_begin().map(|_| present);
             }
             CorrelationType::ValueSum => self.sum,
             CorrelationType::ValueAvg if self.count == 0 => return None,

@@ -190,6 +190,17 @@ impl<'a> Content<'a> {
         }
     }
 
+    /// Its text for people, whether or not rules ask for its text.
+    pub(crate) fn shown(&self) -> String {
+        match self {
+            Content::Text(text) => text.to_string(),
+            Content::Int(number) => number.to_string(),
+            Content::Float(number) => number.to_string(),
+            Content::Bool(truth) => truth.to_string(),
+            Content::Null | Content::Hollow => String::new(),
+        }
+    }
+
     /// Its text as spelled, given its lower-cased form (which is the text of numbers).
     pub(crate) fn spelled<'s>(&'s self, low: &'s str) -> &'s str {
         match self {

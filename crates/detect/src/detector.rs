@@ -411,8 +411,6 @@ impl<'e> Asker<'e, '_> {
     pub(crate) fn witnesses(&self, ask: u32) -> Option<(u32, &'e Test, Vec<String>)> {
         let question = self.program.questions.get(ask as usize)?;
         let known = self.table.get(question.ask)?;
-        let spelled =
-            |leaf: &leaves::Leaf<'_>| leaf.content.spelled(self.leaves.low(leaf)).to_owned();
         let values = self
             .leaves
             .chain(self.chain(question.field))
@@ -420,7 +418,7 @@ impl<'e> Asker<'e, '_> {
                 Test::Exists | Test::Null | Test::Other { .. } => true,
                 test => test.holds(&leaf.content, self.leaves.low(leaf)),
             })
-            .map(spelled)
+            .map(|leaf| leaf.content.shown())
             .collect();
         Some((known.field, &known.test, values))
     }
@@ -432,7 +430,7 @@ impl<'e> Asker<'e, '_> {
         self.leaves
             .chain(chain)
             .find(|leaf| !leaf.content.is_nothing() && !matches!(leaf.content, Content::Hollow))
-            .map(|leaf| leaf.content.spelled(self.leaves.low(leaf)).to_owned())
+            .map(|leaf| leaf.content.shown())
     }
 
     /// The names of fields.

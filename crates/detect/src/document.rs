@@ -9,6 +9,10 @@ const FILE_LIMIT: usize = 4 << 20;
 /// Nodes that the documents of one file may unfold to when it uses anchors.
 const NODE_LIMIT: usize = 200_000;
 
+/// Brackets that one document may open: YAML's scanner takes quadratic time over those that are
+/// open. SigmaHQ's rules have 124 at most.
+const BRACKET_LIMIT: usize = 5_000;
+
 /// One document of a rule file.
 #[derive(Debug)]
 pub(crate) struct Document<'t> {
@@ -42,6 +46,7 @@ pub(crate) fn read(text: &str) -> Vec<Document<'_>> {
         return vec![whole(Err(Fault::at("rule/limit", why, (1, 1))))];
     }
     if uses_anchors(text)
+        && brackets(text) <= BRACKET_LIMIT
         && let Err(fault) = within_limits(text)
     {
         return vec![whole(Err(fault))];
@@ -58,6 +63,10 @@ pub(crate) fn read(text: &str) -> Vec<Document<'_>> {
             Document { text, first_line, content, warnings }
         })
         .collect()
+}
+
+fn brackets(text: &str) -> usize {
+    text.bytes().filter(|byte| matches!(byte, b'[' | b'{')).count()
 }
 
 /// Cuts at lines that begin a document (`---`), each part with the line on which it begins.
@@ -85,6 +94,10 @@ fn cut(text: &str) -> Vec<(&str, usize)> {
 }
 
 fn parse(text: &str) -> (Result<Content, Fault>, Vec<Fault>) {
+    if brackets(text) > BRACKET_LIMIT {
+        let why = format!("it opens more than {BRACKET_LIMIT} brackets");
+        return (Err(Fault::new("rule/limit", why, "[")), Vec::new());
+    }
     let mut found = match parse_sigma_yaml(text) {
         Ok(found) => found,
         Err(error) => return (Err(explain(&error.to_string(), text)), Vec::new()),

@@ -258,8 +258,10 @@ impl<'a, F: FnMut(u32, Content<'a>)> Walker<'_, F> {
                 }
             }
             None => {
-                let text = serde_json::to_string(value).unwrap_or_default();
-                self.give(targets, &Content::Text(Cow::Owned(text)));
+                let deeper = !within(value, DEPTH);
+                let text = if deeper { None } else { serde_json::to_string(value).ok() };
+                let text = Cow::Owned(text.unwrap_or_default());
+                self.give(targets, &Content::Text(text));
             }
         }
     }
@@ -288,6 +290,15 @@ impl<'a, F: FnMut(u32, Content<'a>)> Walker<'_, F> {
             };
             (self.found)(target.field, content);
         }
+    }
+}
+
+/// True when a value nests no deeper.
+fn within(value: &Value<'_>, depth: u32) -> bool {
+    match value {
+        Value::List(list) => depth > 0 && list.iter().all(|inner| within(inner, depth - 1)),
+        Value::Map(map) => depth > 0 && map.iter().all(|(_, inner)| within(inner, depth - 1)),
+        _ => true,
     }
 }
 

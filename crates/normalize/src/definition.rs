@@ -121,7 +121,7 @@ impl Definition {
 
     fn make<'r>(&'r self, record: &'r Record<'r>, context: &Context<'_>) -> Made<'r> {
         let plan = &self.plan;
-        let mut slots = vec![Slot::Empty; plan.lens.len()];
+        let mut slots = vec![Slot::default(); plan.lens.len()];
         plan.lens.fill(&record.fields, &mut slots);
         let pattern = plan.capture(&mut slots, record, context);
         let scene = Scene {
@@ -170,7 +170,7 @@ impl Plan {
             let name = patterns.apply(&scene, &mut captured);
             for (slot, text) in captured.drain(..) {
                 if let Some(place) = slots.get_mut(usize::from(slot)) {
-                    *place = text;
+                    place.got = text;
                 }
             }
             matched = name.or(matched);

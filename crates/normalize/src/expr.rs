@@ -10,7 +10,7 @@ use crate::clock;
 use crate::condition::Condition;
 use crate::diagnostic::{Reporter, Span, did_you_mean, nearest};
 use crate::function::{self, FUNCTIONS, Function, Kind as ArgKind, Word};
-use crate::lens::{Lens, MAX_SLOTS, Slot, follow};
+use crate::lens::{Got, Lens, Slot, follow};
 use crate::syntax::{self, Ast, Step};
 use crate::target::Member;
 use crate::value::Val;
@@ -125,9 +125,9 @@ pub(crate) struct Scene<'s, 'r> {
 impl<'r> Scene<'_, 'r> {
     fn slot(&self, slots: &[u16]) -> Val<'r> {
         for slot in slots {
-            match self.slots.get(usize::from(*slot)) {
-                Some(Slot::Value(value) | Slot::Folded(value)) => return Val::Ref(value),
-                Some(Slot::Text(text)) => return Val::Text(Cow::Borrowed(text)),
+            match self.slots.get(usize::from(*slot)).map(|s| s.got) {
+                Some(Got::Value(value)) => return Val::Ref(value),
+                Some(Got::Text(text)) => return Val::Text(Cow::Borrowed(text)),
                 _ => {}
             }
         }
@@ -360,7 +360,7 @@ impl Each {
         if item.is_empty() {
             return;
         }
-        let mut slots = vec![Slot::Empty; self.lens.len()];
+        let mut slots = vec![Slot::default(); self.lens.len()];
         self.lens.fill(item, &mut slots);
         let scene = Scene { slots: &slots, lens: &self.lens, ..*scene };
         if !self.when.holds(&scene) {
@@ -484,11 +484,8 @@ impl Names {
         if let [Step::Key(name)] = head.as_slice() {
             slots.extend(self.captures.get(name).copied());
         }
-        for place in &self.look_in {
-            let full: Vec<Step> = place.iter().chain(&head).cloned().collect();
-            slots.push(self.lens.slot(&full));
-        }
-        if self.lens.len() > usize::from(MAX_SLOTS) {
+        slots.push(self.lens.slot(&self.look_in, &head));
+        if self.lens.is_full() {
             reporter.add("S002", path.span, "too many paths in one definition", "here", "");
             return None;
         }

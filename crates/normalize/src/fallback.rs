@@ -9,7 +9,7 @@ use ocsf::{Class, Event, Scalar};
 
 use crate::clock::{self, Format, Frame};
 use crate::definition::no_logsource;
-use crate::lens::{Lens, Slot};
+use crate::lens::{Got, Lens, Slot};
 use crate::syntax::Step;
 use crate::value::{Val, bare};
 use crate::{Context, Normalized};
@@ -67,7 +67,7 @@ static USUAL: LazyLock<Usual> = LazyLock::new(|| {
     let mut lens = Lens::new(vec!["".into(), "-".into()]);
     let mut slot = |path: &str| {
         let steps: Vec<Step> = path.split('.').map(|k| Step::Key(k.into())).collect();
-        lens.slot(&steps)
+        lens.slot(&[Vec::new()], &steps)
     };
     let times = TIMES.iter().map(|path| slot(path)).collect();
     let (date, time) = (slot("date"), slot("time"));
@@ -86,10 +86,11 @@ pub(crate) fn base_class() -> &'static Class {
 /// The base event of a record.
 pub(crate) fn apply<'r>(record: &'r Record<'r>, context: &Context<'_>) -> Normalized<'r> {
     let usual = &*USUAL;
-    let mut slots = vec![Slot::Empty; usual.lens.len()];
+    let mut slots = vec![Slot::default(); usual.lens.len()];
     usual.lens.fill(&record.fields, &mut slots);
-    let value = |slot: &u16| match slots.get(usize::from(*slot)) {
-        Some(Slot::Value(value) | Slot::Folded(value)) => Val::Ref(value),
+    let got = |slot: &u16| slots.get(usize::from(*slot)).map(|s| s.got);
+    let value = |slot: &u16| match got(slot) {
+        Some(Got::Value(value)) => Val::Ref(value),
         _ => Val::None,
     };
     let latest = context.modified.unwrap_or(context.received_at);
@@ -105,8 +106,8 @@ pub(crate) fn apply<'r>(record: &'r Record<'r>, context: &Context<'_>) -> Normal
     });
     let mut event = Event::new(base_class(), time.unwrap_or(latest));
     if let Some(column) = ocsf::column("message") {
-        let found = usual.messages.iter().find_map(|slot| match slots.get(usize::from(*slot)) {
-            Some(Slot::Value(value) | Slot::Folded(value)) => bare(value).as_str(),
+        let found = usual.messages.iter().find_map(|slot| match got(slot) {
+            Some(Got::Value(value)) => bare(value).as_str(),
             _ => None,
         });
         let text = found.or_else(|| std::str::from_utf8(&record.raw).ok()).map(str::trim);

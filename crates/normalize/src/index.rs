@@ -186,7 +186,7 @@ impl Index {
         origin: &str,
     ) -> Option<usize> {
         let part = self.parts.get(parser)?;
-        let mut slots = vec![Slot::Empty; part.names.len()];
+        let mut slots = vec![Slot::default(); part.names.len()];
         part.names.fill(&record.fields, &mut slots);
         let scene =
             Scene { slots: &slots, lens: &part.names, record, parser, origin, pattern: None };

@@ -6,20 +6,27 @@
 //! Names are compared blind to ASCII case: a warehouse or a forwarder that folds them is so common
 //! that a definition should not have to say it twice. The exact spelling is preferred.
 
+use std::collections::HashMap;
 use std::hash::Hasher;
 
 use model::Value;
 
 use crate::syntax::Step;
 
-/// What a path found. Captures of message patterns are texts inside a value.
+/// What a path found, and how good a find it is.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) enum Slot<'r> {
+pub(crate) struct Slot<'r> {
+    pub(crate) got: Got<'r>,
+    /// The place that it was found in, in the order of places; an exact name before a folded one.
+    rank: u16,
+}
+
+/// Something found. Captures of message patterns are texts inside a value.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) enum Got<'r> {
     #[default]
-    Empty,
+    Nothing,
     Value(&'r Value<'r>),
-    /// A value under a name in another case: it gives way to an exact one.
-    Folded(&'r Value<'r>),
     Text(&'r str),
 }
 
@@ -28,6 +35,8 @@ pub(crate) enum Slot<'r> {
 pub(crate) struct Lens {
     nodes: Vec<Node>,
     slots: u16,
+    /// Which slot a path has, by all the places in which it is looked for.
+    known: HashMap<Vec<Vec<Step>>, u16>,
     /// Texts that mean that there is no value.
     absent: Box<[Box<str>]>,
 }
@@ -36,20 +45,29 @@ pub(crate) struct Lens {
 struct Node {
     keys: Keys,
     any: Option<u32>,
-    slot: Option<u16>,
+    /// The slots that this path fills, each with its rank.
+    slots: Vec<(u16, u16)>,
 }
 
 /// More slots than this in one definition are refused by the compiler.
-pub(crate) const MAX_SLOTS: u16 = 8192;
+pub(crate) const MAX_SLOTS: u16 = 4096;
+/// And more steps than this, a step for each place that a path is looked for in.
+const MAX_NODES: usize = 200_000;
 
 impl Lens {
     pub(crate) fn new(absent: Vec<Box<str>>) -> Self {
-        Self { nodes: vec![Node::default()], slots: 0, absent: absent.into() }
+        let nodes = vec![Node::default()];
+        Self { nodes, slots: 0, known: HashMap::new(), absent: absent.into() }
     }
 
     /// How many slots a record fills.
     pub(crate) fn len(&self) -> usize {
         usize::from(self.slots)
+    }
+
+    /// True when there are more paths than a definition may have.
+    pub(crate) fn is_full(&self) -> bool {
+        self.slots > MAX_SLOTS || self.nodes.len() > MAX_NODES
     }
 
     /// A slot that only captures fill.
@@ -59,12 +77,34 @@ impl Lens {
         slot
     }
 
-    /// The slot of a path of keys; equal paths share one.
-    pub(crate) fn slot(&mut self, path: &[Step]) -> u16 {
+    /// The slot of a path that is looked for in several places, best first.
+    pub(crate) fn slot(&mut self, places: &[Vec<Step>], path: &[Step]) -> u16 {
+        // A path that begins with one of the places is meant from the record itself.
+        let whole = places.iter().any(|place| !place.is_empty() && path.starts_with(place));
+        let full: Vec<Vec<Step>> = if whole {
+            vec![path.to_vec()]
+        } else {
+            places.iter().map(|place| place.iter().chain(path).cloned().collect()).collect()
+        };
+        if let Some(slot) = self.known.get(&full) {
+            return *slot;
+        }
+        let slot = self.loose();
+        for (rank, path) in full.iter().enumerate() {
+            if let Some(node) = self.node(path) {
+                node.slots.push((slot, rank as u16));
+            }
+        }
+        self.known.insert(full, slot);
+        slot
+    }
+
+    /// The node of a path, made where it is not there.
+    fn node(&mut self, path: &[Step]) -> Option<&mut Node> {
         let mut at = 0usize;
         for step in path {
-            let next = u32::try_from(self.nodes.len()).unwrap_or(u32::MAX);
-            let Some(node) = self.nodes.get_mut(at) else { break };
+            let next = u32::try_from(self.nodes.len()).ok()?;
+            let node = self.nodes.get_mut(at)?;
             let child = match step {
                 Step::Key(key) => node.keys.insert(key, next),
                 _ => *node.any.get_or_insert(next),
@@ -74,22 +114,11 @@ impl Lens {
             }
             at = child as usize;
         }
-        let fresh = self.slots;
-        match self.nodes.get_mut(at) {
-            Some(node) => {
-                if let Some(slot) = node.slot {
-                    slot
-                } else {
-                    node.slot = Some(fresh);
-                    self.slots = self.slots.saturating_add(1);
-                    fresh
-                }
-            }
-            None => fresh,
-        }
+        self.nodes.get_mut(at)
     }
 
-    /// Walks the record. The first value of a path wins; empty ones leave room for a later one.
+    /// Walks the record. The best place of a path wins, and there the first value; empty ones leave
+    /// room for another.
     pub(crate) fn fill<'r>(&self, record: &'r Value<'r>, slots: &mut [Slot<'r>]) {
         if let Some(root) = self.nodes.first() {
             self.visit(root, record, true, slots);
@@ -97,16 +126,14 @@ impl Lens {
     }
 
     fn visit<'r>(&self, node: &Node, value: &'r Value<'r>, exact: bool, slots: &mut [Slot<'r>]) {
-        if let Some(slot) = node.slot
-            && let Some(place) = slots.get_mut(usize::from(slot))
-        {
-            let free = match place {
-                Slot::Empty => true,
-                Slot::Folded(_) => exact,
-                _ => false,
-            };
-            if free && !self.is_absent(value) {
-                *place = if exact { Slot::Value(value) } else { Slot::Folded(value) };
+        if !node.slots.is_empty() && !self.is_absent(value) {
+            for (slot, rank) in &node.slots {
+                let rank = rank * 2 + u16::from(!exact);
+                if let Some(slot) = slots.get_mut(usize::from(*slot))
+                    && (matches!(slot.got, Got::Nothing) || rank < slot.rank)
+                {
+                    *slot = Slot { got: Got::Value(value), rank };
+                }
             }
         }
         let Value::Map(entries) = value else { return };
@@ -117,12 +144,11 @@ impl Lens {
             if let Some(any) = node.any.and_then(|n| self.nodes.get(n as usize)) {
                 self.visit(any, member, exact, slots);
             }
-            if let Some((same, child)) = node.keys.get(key)
-                && let Some(child) = self.nodes.get(child as usize)
-            {
-                self.visit(child, member, exact && same, slots);
-            }
-            if memchr::memchr(b'.', key.as_bytes()).is_some() {
+            if let Some((same, child)) = node.keys.get(key) {
+                if let Some(child) = self.nodes.get(child as usize) {
+                    self.visit(child, member, exact && same, slots);
+                }
+            } else if memchr::memchr(b'.', key.as_bytes()).is_some() {
                 self.dotted(node, key, member, exact, slots);
             }
         }
@@ -193,8 +219,13 @@ impl Keys {
         loop {
             let entry = self.places.get(at).copied().unwrap_or(0).checked_sub(1)?;
             let (found, name, node) = self.entries.get(entry as usize)?;
-            if *found == hash && name.eq_ignore_ascii_case(key) {
-                return Some((**name == *key, *node));
+            if *found == hash {
+                if **name == *key {
+                    return Some((true, *node));
+                }
+                if name.eq_ignore_ascii_case(key) {
+                    return Some((false, *node));
+                }
             }
             at = (at + 1) & mask;
         }
@@ -315,18 +346,19 @@ mod tests {
     #[test]
     fn names_are_blind_to_case_and_the_exact_one_wins() {
         let mut lens = Lens::new(vec!["".into(), "-".into()]);
-        let user = lens.slot(&[key("actor"), key("userName")]);
-        assert_eq!(lens.slot(&[key("actor"), key("userName")]), user);
-        let host = lens.slot(&[key("id"), key("host")]);
-        let any = lens.slot(&[key("data"), Step::Any, key("x")]);
+        let here = vec![Vec::new()];
+        let user = lens.slot(&here, &[key("actor"), key("userName")]);
+        assert_eq!(lens.slot(&here, &[key("actor"), key("userName")]), user);
+        let host = lens.slot(&here, &[key("id"), key("host")]);
+        let any = lens.slot(&here, &[key("data"), Step::Any, key("x")]);
+        let places = vec![vec![key("inner")], Vec::new()];
+        let deep = lens.slot(&places, &[key("name")]);
         let found = |json: serde_json::Value, slot: u16| {
             let value = Value::from_json(json);
-            let mut slots = vec![Slot::Empty; lens.len()];
+            let mut slots = vec![Slot::default(); lens.len()];
             lens.fill(&value, &mut slots);
-            match slots.get(usize::from(slot)) {
-                Some(Slot::Value(v) | Slot::Folded(v)) => {
-                    v.to_text().map(std::borrow::Cow::into_owned)
-                }
+            match slots.get(usize::from(slot)).map(|s| s.got) {
+                Some(Got::Value(v)) => v.to_text().map(std::borrow::Cow::into_owned),
                 _ => None,
             }
             .unwrap_or_default()
@@ -338,5 +370,11 @@ mod tests {
         assert_eq!(found(serde_json::json!({"ID.Host": "h", "id": {"host": 1}}), host), "1");
         assert_eq!(found(serde_json::json!({"id.host": "h", "id": {"host": 1}}), host), "h");
         assert_eq!(found(serde_json::json!({"data": {"q": {"x": 5}}}), any), "5");
+        let json = serde_json::json!({"name": "outer", "inner": {"NAME": "inner"}});
+        assert_eq!(found(json, deep), "inner");
+        assert_eq!(
+            found(serde_json::json!({"name": "outer", "inner": {"name": ""}}), deep),
+            "outer"
+        );
     }
 }

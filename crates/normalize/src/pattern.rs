@@ -14,7 +14,7 @@ use regex::Regex;
 
 use crate::diagnostic::{Reporter, Span, did_you_mean, nearest};
 use crate::expr::{Expr, Names, Scene, regex};
-use crate::lens::Slot;
+use crate::lens::Got;
 use crate::value::{Val, bare};
 use crate::yaml::{Kind, Node};
 
@@ -58,7 +58,7 @@ impl Patterns {
     pub(crate) fn apply<'r>(
         &'r self,
         scene: &Scene<'_, 'r>,
-        captured: &mut Vec<(u16, Slot<'r>)>,
+        captured: &mut Vec<(u16, Got<'r>)>,
     ) -> Option<&'r str> {
         let text: &'r str = match self.from.eval(scene) {
             Val::Ref(value) => match bare(value) {
@@ -88,7 +88,7 @@ impl Patterns {
                 let found = places.get(*group).and_then(|(from, to)| text.get(from..to));
                 let found = found.map(str::trim).filter(|t| !scene.lens.is_absent_text(t));
                 if let Some(found) = found.filter(|t| !t.is_empty()) {
-                    captured.push((*slot, Slot::Text(found)));
+                    captured.push((*slot, Got::Text(found)));
                 }
             }
             return Some(&shape.name);

@@ -174,7 +174,7 @@ fn damaged_evidence_is_used_as_far_as_it_is_sound() {
     fs::create_dir(&evidence).unwrap();
     let lines = "{\"a\":1}\n{\"a\":\n{\"a\":3}\n\u{0}\u{1}garbage\n{\"a\":4";
     fs::write(evidence.join("broken.json"), lines).unwrap();
-    fs::write(evidence.join("deep.json"), "[".repeat(100_000)).unwrap();
+    fs::write(evidence.join("deep.json"), "{\"a\":".repeat(100_000) + "\n{\"b\":1}\n").unwrap();
     fs::write(evidence.join("blob.bin"), [0x7f, 0x45, 0x4c, 0x46, 0, 1, 2, 3, 0, 0]).unwrap();
     let data = folder.path().join("data");
     let outcome = run(&stages(), &[evidence], &data, 2);

@@ -69,7 +69,8 @@ impl<'a> Brief<'a> {
         };
         let incident = &case.incident;
         let others: Vec<&Case> = document.cases.iter().skip(1).collect();
-        let total = plural(document.cases.len() as u64, "incident");
+        let count = document.incident_count.max(document.cases.len() as u64);
+        let total = plural(count, "incident");
         let verdict = format!(
             "{total}{} {}: {}.",
             if others.is_empty() { "," } else { "; the gravest is" },
@@ -89,7 +90,7 @@ impl<'a> Brief<'a> {
                     )
                 })
                 .collect();
-            let rest = others.len().saturating_sub(more.len());
+            let rest = count as usize - 1 - more.len();
             let rest = if rest > 0 { format!("; and {rest} more") } else { String::new() };
             what.push(format!("Beside it: {}{rest}.", more.join("; ")));
         }

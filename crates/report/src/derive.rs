@@ -15,8 +15,13 @@ const ROWS: usize = 500;
 
 impl Document {
     /// Fills `timeline`, `entities`, `indicators` and `attack` from the cases and the loose alerts,
-    /// each only when it is still empty.
+    /// each only when it is still empty, and puts the gravest case first.
     pub fn derive(&mut self) {
+        self.cases.sort_by_key(|case| {
+            let incident = &case.incident;
+            let weight = std::cmp::Reverse((incident.severity, incident.risk));
+            (weight, incident.first_time, incident.incident_id)
+        });
         if self.timeline.is_empty() {
             self.timeline = self.points();
         }

@@ -31,8 +31,10 @@ pub struct Document {
     pub events: u64,
     /// Key figures, each with the query that gives it, in the order in which they are shown.
     pub figures: Vec<Figure>,
-    /// Incidents with what belongs to them, gravest first.
+    /// Incidents with what belongs to them, gravest first; may be the gravest of `incident_count`.
     pub cases: Vec<Case>,
+    /// How many incidents there are in all; zero when `cases` holds them all.
+    pub incident_count: u64,
     /// Alerts that belong to no incident.
     pub loose_alerts: Vec<Alert>,
     /// Points of the timeline picture.
@@ -76,6 +78,7 @@ impl Default for Document {
             events: 0,
             figures: Vec::new(),
             cases: Vec::new(),
+            incident_count: 0,
             loose_alerts: Vec::new(),
             timeline: Vec::new(),
             volume: Vec::new(),

@@ -18,6 +18,8 @@ use crate::{risk, steps, words};
 /// The alerts of one incident, and what is told of them.
 pub(crate) struct Group<'a> {
     ties: &'a Ties,
+    /// Its domains.
+    sites: HashSet<Arc<str>>,
     /// Places of its alerts among all.
     places: &'a [usize],
     /// Its alerts, in time order.
@@ -56,8 +58,14 @@ impl Group<'_> {
     }
 
     /// The machines.
-    pub(crate) fn hosts(&self) -> Vec<&Entity> {
-        self.telling().map(|c| &c.entity).filter(|e| e.kind == EntityKind::Host).collect()
+    pub(crate) fn machines(&self) -> Vec<&Entity> {
+        self.telling().map(|c| &c.entity).filter(|entity| self.is_machine(entity)).collect()
+    }
+
+    /// A host whose name is not also a domain of this incident: that is a web site's name, which
+    /// nobody can pull a cable from.
+    pub(crate) fn is_machine(&self, entity: &Entity) -> bool {
+        entity.kind == EntityKind::Host && !self.sites.contains(&entity.value)
     }
 
     /// The accounts: persons where there are any, else names that every machine has (`root`).
@@ -111,7 +119,7 @@ pub(crate) fn gather(drafts: &[Draft], ties: &Ties, policy: &Policy) -> Vec<Inci
     }
     let mut out: Vec<Incident> =
         members.into_values().map(|list| incident(&list, drafts, ties, policy)).collect();
-    out.sort_by_key(|i| (std::cmp::Reverse(i.risk), i.first_time, i.incident_id));
+    out.sort_by_key(|i| (std::cmp::Reverse((i.severity, i.risk)), i.first_time, i.incident_id));
     out
 }
 
@@ -249,6 +257,11 @@ fn group<'a>(
     }
     Group {
         ties,
+        sites: entities
+            .iter()
+            .filter(|c| c.entity.kind == EntityKind::Domain)
+            .map(|c| c.entity.value.clone())
+            .collect(),
         places,
         founders: members.iter().filter(|d| d.level >= policy.found_level).count(),
         level: members.iter().map(|d| d.level).max().unwrap_or_default(),

@@ -29,7 +29,7 @@ pub use policy::Policy;
 pub struct Triaged {
     /// Every alert, by first event.
     pub alerts: Vec<Alert>,
-    /// Every incident, the gravest first: by risk, then by first event.
+    /// Every incident, the gravest first: by severity, then by risk, then by first event.
     pub incidents: Vec<Incident>,
     /// Entities that would have tied alerts together but are too common to mean anything.
     pub common: Vec<CommonEntity>,

@@ -61,7 +61,7 @@ impl Default for Policy {
             finding_ids: 100,
             alert_entities: 32,
             incident_entities: 100,
-            next_steps: 12,
+            next_steps: 20,
         }
     }
 }

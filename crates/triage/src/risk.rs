@@ -105,7 +105,7 @@ pub(crate) fn of_incident(group: &Group<'_>) -> (u32, Vec<RiskPart>) {
         format!("{techniques} different techniques were seen."),
     );
 
-    let hosts = group.hosts().len();
+    let hosts = group.machines().len();
     let users = group.people().len();
     let spread = hosts.saturating_sub(1) + users.saturating_sub(1);
     score.add(

@@ -19,7 +19,7 @@ struct Step {
     /// CSF 2.0 subcategory.
     csf: &'static str,
     when: &'static [When],
-    /// What to do. `{hosts}`, `{users}`, `{addresses}`, `{domains}`, `{keys}`, `{hashes}`,
+    /// What to do. `{machines}`, `{hosts}` (web names too), `{users}`, `{addresses}`, `{domains}`, `{keys}`, `{hashes}`,
     /// `{first}`, `{rule}` are filled in.
     text: &'static str,
 }
@@ -52,7 +52,7 @@ const STEPS: &[Step] = &[
     Step {
         csf: "RS.MI-01",
         when: &[Technique(&["T1486", "T1485", "T1490", "T1561"])],
-        text: "Disconnect {hosts} from the network now, and take shares and backups that they can reach offline: encryption or deletion may still be running.",
+        text: "Disconnect {machines} from the network now, and take shares and backups that they can reach offline: encryption or deletion may still be running.",
     },
     Step {
         csf: "RS.MI-01",
@@ -69,7 +69,7 @@ const STEPS: &[Step] = &[
                 Impact,
             ]),
         ],
-        text: "Isolate {hosts} from the network; leave power on, so that memory can be captured.",
+        text: "Isolate {machines} from the network; leave power on, so that memory can be captured.",
     },
     Step {
         csf: "RS.MI-01",
@@ -107,7 +107,7 @@ const STEPS: &[Step] = &[
     Step {
         csf: "RS.AN-07",
         when: &[AtLeast(Level::High)],
-        text: "Capture memory and disk of {hosts} before anything is cleaned, and keep the evidence of this report unchanged under its SHA-256.",
+        text: "Capture memory and disk of {machines} before anything is cleaned, and keep the evidence of this report unchanged under its SHA-256.",
     },
     Step {
         csf: "RS.AN-03",
@@ -122,7 +122,7 @@ const STEPS: &[Step] = &[
     Step {
         csf: "RS.MI-02",
         when: &[Technique(&["T1003", "T1558", "T1555", "T1552"])],
-        text: "Treat every credential used or kept on {hosts} as stolen: reset those accounts; if a domain controller is among them, reset krbtgt twice.",
+        text: "Treat every credential used or kept on {machines} as stolen: reset those accounts; if a domain controller is among them, reset krbtgt twice.",
     },
     Step {
         csf: "RS.AN-08",
@@ -147,7 +147,7 @@ const STEPS: &[Step] = &[
     Step {
         csf: "RS.MI-02",
         when: &[Technique(&["T1053", "T1543", "T1547", "T1546", "T1574"])],
-        text: "Copy, then remove the scheduled tasks, services and autostart entries made on {hosts} since {first}.",
+        text: "Copy, then remove the scheduled tasks, services and autostart entries made on {machines} since {first}.",
     },
     Step {
         csf: "DE.CM-09",
@@ -197,7 +197,7 @@ const STEPS: &[Step] = &[
     Step {
         csf: "RC.RP-05",
         when: &[AtLeast(Level::High)],
-        text: "Rebuild {hosts} from known-good images; restore only from backups made before {first} and checked (RC.RP-03).",
+        text: "Rebuild {machines} from known-good images; restore only from backups made before {first} and checked (RC.RP-03).",
     },
     Step {
         csf: "ID.IM-03",
@@ -253,22 +253,25 @@ fn fill(step: &Step, group: &Group<'_>) -> Option<String> {
 }
 
 fn named(name: &str, group: &Group<'_>, keys: &HashSet<u32>) -> Option<String> {
-    let all = |keep: &dyn Fn(&Entity) -> bool| {
+    let all = |keep: &dyn Fn(&Entity) -> bool, most: usize| {
         let names: Vec<String> = group
             .telling()
             .filter(|c| keys.contains(&c.key) && keep(&c.entity))
             .map(|c| display(&c.entity))
             .collect();
-        (!names.is_empty()).then(|| list(&names, 4))
+        (1..=most).contains(&names.len()).then(|| list(&names, 4))
     };
-    let of = |kind: EntityKind| all(&|entity: &Entity| entity.kind == kind);
+    let of = |kind: EntityKind, most| all(&|entity: &Entity| entity.kind == kind, most);
+    let any = |keep: &dyn Fn(&Entity) -> bool| all(keep, usize::MAX);
     match name {
-        "hosts" => of(EntityKind::Host),
-        "users" => all(&is_person),
-        "keys" => all(&|entity| is_access_key(&entity.value)).map(|keys| keys.to_uppercase()),
-        "addresses" => all(&|e| e.kind == EntityKind::Address && is_public(&e.value)),
-        "domains" => of(EntityKind::Domain),
-        "hashes" => of(EntityKind::Hash),
+        "hosts" => of(EntityKind::Host, usize::MAX),
+        "machines" => any(&|entity| group.is_machine(entity)),
+        "users" => any(&is_person),
+        "keys" => any(&|entity| is_access_key(&entity.value)).map(|keys| keys.to_uppercase()),
+        "addresses" => any(&|e| e.kind == EntityKind::Address && is_public(&e.value)),
+        "domains" => of(EntityKind::Domain, usize::MAX),
+        // Many hashes are those of the system's own programs, and no list to search for.
+        "hashes" => of(EntityKind::Hash, 5),
         "first" => Some(format!("{} UTC", group.first.prose())),
         "rule" => group.members.first().map(|draft| cut(&draft.rule_title, 90)),
         _ => None,
@@ -307,7 +310,17 @@ mod tests {
 
     #[test]
     fn every_placeholder_is_known() {
-        let known = ["hosts", "users", "keys", "addresses", "domains", "hashes", "first", "rule"];
+        let known = [
+            "hosts",
+            "machines",
+            "users",
+            "keys",
+            "addresses",
+            "domains",
+            "hashes",
+            "first",
+            "rule",
+        ];
         for step in STEPS {
             for part in step.text.split('{').skip(1) {
                 let name = part.split('}').next().unwrap_or_default();

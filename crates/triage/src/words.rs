@@ -79,8 +79,10 @@ pub(crate) fn title(group: &Group<'_>) -> String {
     {
         return with_place(cut(&draft.rule_title, 90), &place, " on ");
     }
-    // What was done is told by the grave alerts alone; how they got in, by any.
-    let grave = |d: &&&Draft| d.level >= Level::High || group.level < Level::High;
+    // What was done is told by grave alerts alone, unless a long walk bears the others out; how
+    // they got in, by any.
+    let trusted = group.level < Level::High || group.tactics.len() >= 4;
+    let grave = |d: &&&Draft| d.level >= if trusted { Level::Medium } else { Level::High };
     let done = |deed: &Deed| group.members.iter().filter(grave).any(|d| deed.done(d));
     let main = DEEDS.iter().find(|deed| !deed.entry && done(deed));
     let entry = DEEDS
@@ -120,7 +122,7 @@ fn place(group: &Group<'_>) -> String {
     let user = group.people().into_iter().next().map(display);
     // The first label says it to people; the whole name stands among the entities.
     let hosts: Vec<String> =
-        group.hosts().into_iter().map(|host| cut(&ties::host_label(&host.value), 64)).collect();
+        group.machines().into_iter().map(|host| cut(&ties::host_label(&host.value), 64)).collect();
     let host = hosts.first().map(|first| match hosts.len() {
         1 => first.clone(),
         2 => format!("{first} and 1 more host"),
@@ -248,10 +250,10 @@ fn what_ties(group: &Group<'_>, policy: &Policy) -> Vec<String> {
     let joined = (group.members.len() - group.founders) as u64;
     if joined > 0 {
         sentences.push(format!(
-            "{} below {} joined: by {} it would not be an incident.",
+            "{} below {} joined: by {} would not be an incident.",
             plural(joined, "alert"),
             policy.found_level,
-            if joined == 1 { "itself" } else { "themselves" },
+            if joined == 1 { "itself it" } else { "themselves they" },
         ));
     }
     sentences

@@ -17,7 +17,7 @@ const CASES: usize = 6;
 /// incident and the second for the others.
 const STORY: [usize; 2] = [60, 25];
 const ALERTS: [usize; 2] = [80, 30];
-const ROWS: usize = 100;
+const ROWS: usize = 60;
 const PARCELS: usize = 250;
 const ENTITIES: usize = 60;
 

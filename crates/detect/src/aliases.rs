@@ -95,6 +95,36 @@ const ALL: &[Rows] = &[
             ("IntegrityLevel", "MandatoryLabel", Whole),
         ],
     },
+    // The audit log of Linux. The title of a process is its command line, cut at 128 bytes.
+    Rows {
+        product: "linux",
+        category: "process_creation",
+        service: "auditd",
+        names: &[
+            ("Image", "exe", Whole),
+            ("CommandLine", "proctitle", Whole),
+            ("CurrentDirectory", "cwd", Whole),
+            ("User", "UID", Whole),
+            ("ProcessId", "pid", Whole),
+            ("ParentProcessId", "ppid", Whole),
+        ],
+    },
+    Rows {
+        product: "linux",
+        category: "file_event",
+        service: "auditd",
+        names: &[("TargetFilename", "name", Whole), ("Image", "exe", Whole)],
+    },
+    Rows {
+        product: "linux",
+        category: "network_connection",
+        service: "auditd",
+        names: &[
+            ("DestinationIp", "laddr", Whole),
+            ("DestinationPort", "lport", Whole),
+            ("Image", "exe", Whole),
+        ],
+    },
     // CrowdStrike FDR.
     Rows {
         product: "",

@@ -208,7 +208,8 @@ impl Keys {
         self.entries.is_empty()
     }
 
-    /// The node of a name in any case, and whether the case is the same.
+    /// The node of a name and whether it is spelled so: the exact spelling where there is one, else
+    /// the first in another case.
     fn get(&self, key: &str) -> Option<(bool, u32)> {
         if self.lengths & (1 << (key.len() & 63)) == 0 {
             return None;
@@ -216,24 +217,24 @@ impl Keys {
         let hash = hash_folded(key);
         let mask = self.places.len() - 1;
         let mut at = hash as usize & mask;
-        loop {
-            let entry = self.places.get(at).copied().unwrap_or(0).checked_sub(1)?;
+        let mut folded = None;
+        while let Some(entry) = self.places.get(at).and_then(|place| place.checked_sub(1)) {
             let (found, name, node) = self.entries.get(entry as usize)?;
-            if *found == hash {
-                if **name == *key {
-                    return Some((true, *node));
-                }
-                if name.eq_ignore_ascii_case(key) {
-                    return Some((false, *node));
-                }
+            if *found == hash && **name == *key {
+                return Some((true, *node));
+            }
+            if folded.is_none() && *found == hash && name.eq_ignore_ascii_case(key) {
+                folded = Some((false, *node));
             }
             at = (at + 1) & mask;
         }
+        folded
     }
 
-    /// The node of a name, which is `fresh` when the name is new.
+    /// The node of a name, which is `fresh` when the name is new. Names that a definition spells in
+    /// two ways are two: auditd has `uid`, a number, and `UID`, a name.
     fn insert(&mut self, key: &str, fresh: u32) -> u32 {
-        if let Some((_, node)) = self.get(key) {
+        if let Some((true, node)) = self.get(key) {
             return node;
         }
         self.lengths |= 1 << (key.len() & 63);
@@ -353,6 +354,8 @@ mod tests {
         let any = lens.slot(&here, &[key("data"), Step::Any, key("x")]);
         let places = vec![vec![key("inner")], Vec::new()];
         let deep = lens.slot(&places, &[key("name")]);
+        let number = lens.slot(&here, &[key("uid")]);
+        let name = lens.slot(&here, &[key("UID")]);
         let found = |json: serde_json::Value, slot: u16| {
             let value = Value::from_json(json);
             let mut slots = vec![Slot::default(); lens.len()];
@@ -363,6 +366,10 @@ mod tests {
             }
             .unwrap_or_default()
         };
+        let both = serde_json::json!({"UID": "root", "uid": 0});
+        assert_eq!((found(both.clone(), number), found(both, name)), ("0".into(), "root".into()));
+        assert_eq!(found(serde_json::json!({"uid": 0}), name), "");
+        assert_eq!(found(serde_json::json!({"Uid": 0}), number), "0");
         let json = serde_json::json!({"ACTOR": {"username": "a"}, "actor": {"userName": "b"}});
         assert_eq!(found(json, user), "b");
         let json = serde_json::json!({"actor": {"userName": "-"}, "ACTOR": {"username": "a"}});

@@ -14,8 +14,9 @@ use serde::{Deserialize, Serialize};
 /// Name and version of the JSON form. The number changes when a reader of the old one would break.
 pub const SCHEMA: &str = "watchfloor.report/1";
 
-/// A whole report.
+/// A whole report. What an older report's JSON does not name has its default.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Document {
     /// [`SCHEMA`].
     pub schema: String,

@@ -34,7 +34,10 @@ fn events(ids: std::ops::Range<u64>) -> Vec<Event> {
 
 /// Two chunks of three live records each; the second holds a stale one.
 fn sample() -> Vec<u8> {
-    make::file(&[make::chunk(&events(1..4), &[]), make::chunk(&events(4..7), &events(90..91))])
+    make::file(&[
+        make::chunk(&events(1..4), &[]),
+        make::chunk(&events(4..7), &[event(90), event(5), event(2), event(90)]),
+    ])
 }
 
 fn ids(records: &[Record<'_>]) -> Vec<i64> {

@@ -4,7 +4,10 @@
 //! one costs its own records and no more; records that the log has given up are recovered from the
 //! slack of their chunk and marked with `recovered`, as `evtx_dump --recover-records` marks them.
 
+mod slack;
+
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::error::Error;
 use std::sync::Arc;
 
@@ -14,6 +17,7 @@ use model::{Flaw, FlawKind, Record, Value};
 
 use crate::json::parser::Parser;
 use crate::{Cut, Cutter, Format, Head, Reader, Sink};
+use slack::Slack;
 
 const FILE_MAGIC: &[u8] = b"ElfFile\0";
 const CHUNK_MAGIC: &[u8] = b"ElfChnk\0";
@@ -50,7 +54,7 @@ impl Format for Evtx {
     fn open(&self, _: &Head<'_>) -> Box<dyn Cutter> {
         let settings =
             ParserSettings::default().indent(false).recover_records(true).validate_checksums(false);
-        Box::new(Chunks { settings: Arc::new(settings) })
+        Box::new(Chunks { settings: Arc::new(settings), slack: Slack::default() })
     }
 }
 
@@ -95,21 +99,31 @@ fn unit(bytes: &[u8], ends: bool) -> (Unit, usize) {
 /// Cuts between units.
 struct Chunks {
     settings: Arc<ParserSettings>,
+    slack: Slack,
 }
 
 impl Cutter for Chunks {
     fn cut(&mut self, window: &[u8], last: bool) -> Cut {
-        let reader = Arc::new(EvtxReader { settings: Arc::clone(&self.settings), last });
         let mut take = 0;
-        if last {
-            return Cut { take: window.len(), reader };
-        }
+        let mut copies = HashSet::new();
         loop {
-            match unit(window.get(take..).unwrap_or_default(), false) {
-                (Unit::Short, _) => return Cut { take, reader },
-                (_, size) => take += size,
+            let rest = window.get(take..).unwrap_or_default();
+            match unit(rest, false) {
+                (Unit::Short, _) => break,
+                (kind, size) => {
+                    if matches!(kind, Unit::Chunk | Unit::Damaged) {
+                        let chunk = rest.get(..size).unwrap_or_default();
+                        self.slack.note_copies(chunk, take, &mut copies);
+                    }
+                    take += size;
+                }
             }
         }
+        if last {
+            take = window.len();
+        }
+        let settings = Arc::clone(&self.settings);
+        Cut { take, reader: Arc::new(EvtxReader { settings, last, copies }) }
     }
 }
 
@@ -118,6 +132,8 @@ struct EvtxReader {
     settings: Arc<ParserSettings>,
     /// The file ends with what it reads.
     last: bool,
+    /// Where, in what it reads, slack holds copies of records that stand elsewhere in the file.
+    copies: HashSet<usize>,
 }
 
 impl Reader for EvtxReader {
@@ -132,9 +148,9 @@ impl Reader for EvtxReader {
             match unit {
                 Unit::Blank => {}
                 Unit::Header => header(bytes, place, sink),
-                Unit::Chunk => self.chunk(bytes, place, sink),
-                Unit::Damaged => self.damaged(bytes, place, sink),
-                Unit::Short => self.short(bytes, place, sink),
+                Unit::Chunk => self.chunk(bytes, at, place, sink),
+                Unit::Damaged => self.damaged(bytes, at, place, sink),
+                Unit::Short => self.short(bytes, at, place, sink),
             }
             at += size;
         }
@@ -142,8 +158,8 @@ impl Reader for EvtxReader {
 }
 
 impl EvtxReader {
-    /// Reads the records of a chunk.
-    fn chunk(&self, bytes: &[u8], offset: u64, sink: &mut dyn Sink) {
+    /// Reads the records of a chunk, which begins at `at` of what is read.
+    fn chunk(&self, bytes: &[u8], at: usize, offset: u64, sink: &mut dyn Sink) {
         let header = match EvtxChunkHeader::from_bytes(bytes) {
             Ok(header) => header,
             Err(e) => {
@@ -161,14 +177,19 @@ impl EvtxReader {
         };
         for record in chunk.iter() {
             match record {
-                Ok(record) => emit(record, offset, sink),
+                Ok(record) => {
+                    let place = record.binxml_offset.saturating_sub(RECORD_HEADER) as usize;
+                    if !record.recovered || !self.copies.contains(&(at + place)) {
+                        emit(record, offset, sink);
+                    }
+                }
                 Err(e) => sink.flaw(lost(&e, offset)),
             }
         }
     }
 
     /// A place where a chunk should begin. When only its magic is gone it is read all the same.
-    fn damaged(&self, bytes: &[u8], offset: u64, sink: &mut dyn Sink) {
+    fn damaged(&self, bytes: &[u8], at: usize, offset: u64, sink: &mut dyn Sink) {
         let has_records = bytes.get(CHUNK_HEADER..).is_some_and(|r| r.starts_with(RECORD_MAGIC));
         if bytes.len() == CHUNK && has_records {
             let message = "a chunk's header is damaged; what its records still say is read";
@@ -177,7 +198,7 @@ impl EvtxReader {
             if let Some(magic) = mended.get_mut(..CHUNK_MAGIC.len()) {
                 magic.copy_from_slice(CHUNK_MAGIC);
             }
-            return self.chunk(&mended, offset, sink);
+            return self.chunk(&mended, at, offset, sink);
         }
         let message = if offset == 0 {
             "the file's header is damaged; its chunks are read all the same".to_owned()
@@ -189,7 +210,7 @@ impl EvtxReader {
     }
 
     /// The end of a file that was cut off.
-    fn short(&self, bytes: &[u8], offset: u64, sink: &mut dyn Sink) {
+    fn short(&self, bytes: &[u8], at: usize, offset: u64, sink: &mut dyn Sink) {
         if bytes.iter().all(|b| *b == 0) {
             return;
         }
@@ -199,7 +220,7 @@ impl EvtxReader {
         if bytes.starts_with(CHUNK_MAGIC) && bytes.len() > CHUNK_HEADER {
             let mut padded = bytes.to_vec();
             padded.resize(CHUNK, 0);
-            self.chunk(&padded, offset, sink);
+            self.chunk(&padded, at, offset, sink);
         }
     }
 }

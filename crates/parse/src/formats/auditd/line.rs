@@ -17,8 +17,6 @@ pub(super) struct AuditLine<'a> {
     pub(super) node: Option<&'a str>,
     /// `SYSCALL`, `EXECVE` …
     pub(super) kind: Cow<'a, str>,
-    /// What stands between the brackets of `audit(1733.123:45)`: the same for all lines of an event.
-    pub(super) id: &'a str,
     /// The time as it is written, in seconds.
     pub(super) time: &'a str,
     /// The serial number.
@@ -44,7 +42,7 @@ pub(super) fn parse(line: &str) -> Option<AuditLine<'_>> {
     let mut fields = Vec::new();
     let rest = rest.strip_prefix(':').unwrap_or(rest);
     Pairs { kind: &kind, old: false }.read(rest, &mut fields, 0);
-    Some(AuditLine { node, serial: serial.parse().ok()?, kind, id, time, fields })
+    Some(AuditLine { node, serial: serial.parse().ok()?, kind, time, fields })
 }
 
 /// Splits `node=` off.

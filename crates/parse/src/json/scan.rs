@@ -26,10 +26,15 @@ pub(crate) fn bracket(bytes: &[u8], from: usize) -> Option<usize> {
     matches!(bytes.get(start), Some(b'{' | b'[')).then_some(start)
 }
 
+/// White space, commas, and the record separator that JSON text sequences begin a value with.
+fn is_separator(b: u8) -> bool {
+    matches!(b, b' ' | b'\t' | b'\r' | b'\n' | b',' | 0x1E)
+}
+
 /// The first byte behind `from` that separates nothing.
 fn begin(bytes: &[u8], from: usize) -> Option<usize> {
     let rest = bytes.get(from..)?;
-    let n = rest.iter().position(|b| !matches!(b, b' ' | b'\t' | b'\r' | b'\n' | b','))?;
+    let n = rest.iter().position(|b| !is_separator(*b))?;
     Some(from + n)
 }
 

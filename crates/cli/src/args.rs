@@ -59,7 +59,7 @@ pub enum Verb {
     /// Saved hunts: list them, run one
     #[command(subcommand)]
     Hunt(Hunt),
-    /// Detection rules: check, list
+    /// Detection rules: check, test, list, coverage, import
     #[command(subcommand)]
     Rules(Rules),
     /// Source definitions: how products' records become OCSF events
@@ -213,8 +213,21 @@ pub struct RuleSet {
 pub enum Rules {
     /// Load rules and show every mistake with its place
     Check(RuleSet),
+    /// Run rules over the samples beside them: positives must fire, negatives must not
+    Test(RuleSet),
     /// List rules with level, log source and techniques
     List(RuleSet),
+    /// Say which rules can see events of the known sources, by ATT&CK tactic
+    Coverage(RuleSet),
+    /// Check rules and copy those that are new into your content folder
+    Import {
+        /// Files and folders of Sigma rules.
+        #[arg(required = true, value_name = "PATH")]
+        paths: Vec<PathBuf>,
+        /// The content folder to copy into (`rules/` below it).
+        #[arg(long, value_name = "DIR")]
+        into: PathBuf,
+    },
 }
 
 /// `sources …`.

@@ -1,9 +1,11 @@
 //! `watchfloor rules`: look after detection rules.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use app::{Failure, Kind, RuleChoice, Stages};
+use app::{Failure, ImportVerdict as Verdict, Kind, RuleChoice, Stages};
 use model::inert;
 
 use super::{print, print_json};
@@ -13,8 +15,11 @@ use crate::screen::Tone;
 
 pub(crate) fn run(ground: &Ground, args: Rules) -> Result<ExitCode, Failure> {
     match args {
-        Rules::Check(set) => check(ground, set),
+        Rules::Check(set) => check(ground, &set),
+        Rules::Test(set) => test(ground, &set),
         Rules::List(set) => list(ground, set),
+        Rules::Coverage(set) => coverage(ground, &set),
+        Rules::Import { paths, into } => import(ground, &paths, &into),
     }
 }
 
@@ -24,32 +29,105 @@ fn load(ground: &Ground, set: RuleSet) -> Stages {
     Stages::load(&ground.content, &choice)
 }
 
-fn check(ground: &Ground, set: RuleSet) -> Result<ExitCode, Failure> {
-    let stages = load(ground, set);
-    let bad = !stages.rule_problems.is_empty() || !stages.unread.is_empty();
+fn check(ground: &Ground, set: &RuleSet) -> Result<ExitCode, Failure> {
+    let checked = app::check_rules(&ground.content, &set.paths);
     if ground.json {
-        print_json(&serde_json::json!({
-            "loaded": stages.rules.list().len(),
-            "problems": stages.rule_problems,
-            "unread": stages.unread,
-        }))?;
+        print_json(&checked)?;
     } else {
         let mut text = String::new();
-        for problem in &stages.rule_problems {
+        for problem in &checked.problems {
             let _ = writeln!(text, "{problem}\n");
         }
-        for unread in &stages.unread {
+        for unread in &checked.unread {
             let _ = writeln!(text, "{}", inert(unread));
         }
-        let _ = writeln!(
-            text,
-            "{} rules load, {} problems",
-            stages.rules.list().len(),
-            stages.rule_problems.len() + stages.unread.len()
-        );
+        let problems = checked.problems.len() + checked.unread.len();
+        let _ = writeln!(text, "{} rules load, {problems} problems", checked.loaded);
         print(&text)?;
     }
-    Ok(if bad { Kind::Content.exit_code().into() } else { ExitCode::SUCCESS })
+    Ok(if checked.failed() { Kind::Content.exit_code().into() } else { ExitCode::SUCCESS })
+}
+
+fn test(ground: &Ground, set: &RuleSet) -> Result<ExitCode, Failure> {
+    let trials = app::test_rules(&ground.content, &set.paths)?;
+    let failed = trials.iter().filter(|trial| !trial.failures.is_empty()).count();
+    if ground.json {
+        print_json(&trials)?;
+    } else {
+        let mut text = String::new();
+        for trial in trials.iter().filter(|trial| !trial.failures.is_empty()) {
+            let word = ground.screen.paint(Tone::Bad, "failed");
+            let _ = writeln!(text, "{word} {}", inert(&trial.path));
+            for failure in &trial.failures {
+                let _ = writeln!(text, "       {}", inert(failure));
+            }
+        }
+        let samples: usize = trials.iter().map(|trial| trial.positive + trial.negative).sum();
+        let _ = writeln!(text, "{} rule files, {samples} samples, {failed} failed", trials.len());
+        print(&text)?;
+    }
+    Ok(if failed == 0 { ExitCode::SUCCESS } else { Kind::Content.exit_code().into() })
+}
+
+fn coverage(ground: &Ground, set: &RuleSet) -> Result<ExitCode, Failure> {
+    let coverage = app::rule_coverage(&ground.content, &set.paths);
+    if ground.json {
+        print_json(&coverage)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut text = String::new();
+    let _ = writeln!(
+        text,
+        "{} of {} rules look at log sources that known sources produce\n",
+        coverage.all.covered, coverage.all.rules
+    );
+    for (tactic, count) in &coverage.tactics {
+        let share = (count.covered * 20).checked_div(count.rules).unwrap_or(0);
+        let bar = format!("{}{}", "█".repeat(share), "·".repeat(20_usize.saturating_sub(share)));
+        let (name, covered, rules) = (tactic.caption(), count.covered, count.rules);
+        let _ = writeln!(text, "{name:<22} {bar} {covered:>5} of {rules}");
+    }
+    if !coverage.missing.is_empty() {
+        let _ = writeln!(
+            text,
+            "\nLog sources that no known source produces, and how many rules want them"
+        );
+        for (source, rules) in coverage.missing.iter().take(20) {
+            let _ = writeln!(text, "{rules:>6}  {}", inert(&source.to_string()));
+        }
+    }
+    print(&text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn import(ground: &Ground, paths: &[PathBuf], into: &Path) -> Result<ExitCode, Failure> {
+    let judged = app::import_rules(&ground.content, paths, into)?;
+    if ground.json {
+        print_json(&judged)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut text = String::new();
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for one in &judged {
+        let word = match one.verdict {
+            Verdict::New => "new",
+            Verdict::Known => "known",
+            Verdict::Replaces(_) => "newer",
+            Verdict::Empty => "empty",
+            Verdict::Refused => "refused",
+        };
+        *counts.entry(word).or_default() += 1;
+        if matches!(one.verdict, Verdict::Refused) {
+            for problem in &one.problems {
+                let _ = writeln!(text, "{problem}\n");
+            }
+        }
+    }
+    for (word, count) in counts {
+        let _ = writeln!(text, "{count:>6} {word}");
+    }
+    print(&text)?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn list(ground: &Ground, set: RuleSet) -> Result<ExitCode, Failure> {

@@ -9,9 +9,9 @@ use normalize::{Context, Diagnostic, Normalizer, Sample, SampleResult, SourceTex
 use crate::content::{Content, read_text};
 use crate::failure::{Failure, Kind, system};
 
-/// Samples are read as if they had arrived at this instant (2026-11-01T00:00:00Z), so that what is
+/// Samples are read as if they had arrived at this instant (2026-12-31T23:59:59Z), so that what is
 /// expected of times without a year never changes.
-pub const SAMPLE_TIME: Micros = Micros::from_seconds(1_793_491_200);
+pub const SAMPLE_TIME: Micros = Micros::from_seconds(1_798_761_599);
 
 /// A sample file larger than this is refused: samples are read by people.
 const SAMPLE_LIMIT: u64 = 8 << 20;

@@ -62,8 +62,8 @@ fn rules_are_imported_once_and_bad_ones_stay_outside() {
     let rule = "title: A test\nid: 6f9619ff-8b86-4d01-b42d-00cf4fc964ff\nlogsource:\n    product: linux\n\
                 detection:\n    selection:\n        a: b\n    condition: selection\nlevel: low\n";
     fs::write(coming.join("good.yml"), rule).unwrap();
-    fs::write(coming.join("bad.yml"), rule.replace("condition: selection", "condition: nothing"))
-        .unwrap();
+    let bad = rule.replace("condition: selection", "condition: nothing").replace("6f96", "7a96");
+    fs::write(coming.join("bad.yml"), bad).unwrap();
     let into = folder.path().join("mine");
     let paths = [folder.path().join("coming")];
     let verdicts = |judged: Vec<detect::Import>| -> Vec<ImportVerdict> {

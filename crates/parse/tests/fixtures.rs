@@ -29,6 +29,16 @@ fn fixtures_read_as_expected() {
 }
 
 #[test]
+fn content_decides_and_names_do_not() {
+    for fixture in common::fixtures().iter().filter(|f| f.format != "hostile") {
+        for name in ["", "x.evtx", "security.json", "a.csv", "audit.log", "conn.log"] {
+            let reading = parse::read_all(&fixture.bytes, name);
+            assert_eq!(reading.format, fixture.format, "{} as {name}", fixture.path.display());
+        }
+    }
+}
+
+#[test]
 fn every_format_has_a_fixture() {
     let fixtures = common::fixtures();
     let without: Vec<&str> = parse::FORMATS

@@ -32,20 +32,11 @@ impl Format for Json {
     }
 
     fn sniff(&self, head: &Head<'_>) -> u8 {
-        let text = head.bytes.trim_ascii_start();
-        let (mut whole, mut total) = (0, 0);
-        for line in head.lines().filter(|line| !line.starts_with(b"#")).take(50) {
-            total += 1;
-            whole += u32::from(is_whole(line));
-        }
-        if total == 0 {
-            0
-        } else if whole * 10 >= total * 6 {
-            90
-        } else if begins_json(text) {
-            85
-        } else {
-            0
+        match lines(head) {
+            (0, _) => 0,
+            (_, true) => 90,
+            _ if begins_json(head.bytes.trim_ascii_start()) => 85,
+            _ => 0,
         }
     }
 
@@ -89,19 +80,25 @@ fn begins_value(bytes: Option<&[u8]>) -> bool {
     )
 }
 
+/// How many lines the head has, and whether most of them hold whole values.
+fn lines(head: &Head<'_>) -> (usize, bool) {
+    let (mut whole, mut total) = (0, 0);
+    for line in head.lines().filter(|line| !line.starts_with(b"#")).take(50) {
+        total += 1;
+        whole += usize::from(is_whole(line));
+    }
+    (total, whole * 10 >= total * 6)
+}
+
 /// Whether the head looks like lines that each hold whole values.
 fn is_lines(head: &Head<'_>) -> bool {
     // Without a line end in sight nobody knows whether this is one long line.
     if !head.complete && memchr::memchr(b'\n', head.bytes).is_none() {
         return false;
     }
-    let (mut whole, mut total) = (0, 0);
-    for line in head.lines().filter(|line| !line.starts_with(b"#")).take(50) {
-        total += 1;
-        whole += u32::from(is_whole(line));
-    }
     // One line alone is a value like any other: the stream knows more about it.
-    whole * 10 >= total * 6 && (total > 1 || !head.complete)
+    let (total, whole) = lines(head);
+    whole && (total > 1 || !head.complete)
 }
 
 /// Whether the first value is JSON as far as it can be seen: text like `[2026-11-22] {x}` is not.
@@ -132,34 +129,22 @@ impl Reader for JsonLines {
         };
         let mut parser = Parser::new(text);
         let mut at = 0;
-        while at < chunk.len() {
-            // Nearly always a line is one sound object: read it without looking for its end.
-            if chunk.get(at) == Some(&b'{') {
-                let value = parser.value_at(at);
-                let end = parser.at();
-                if parser.faults().is_empty() && !envelope::may_be(&value) {
-                    let behind = chunk.get(end..).unwrap_or_default();
-                    let next = match behind {
-                        [] => Some(end),
-                        [b'\n', ..] => Some(end + 1),
-                        [b'\r', b'\n', ..] => Some(end + 2),
-                        _ => None,
-                    };
-                    // A value that runs over a line end is one line's fault and the next one's gift.
-                    let raw = chunk.get(at..end).unwrap_or_default();
-                    if let Some(next) = next
-                        && (end - at < 2 || memchr::memchr(b'\n', raw).is_none())
-                    {
-                        sink.record(record(raw, offset + at as u64, value, Vec::new()));
-                        at = next;
-                        continue;
-                    }
-                }
-            }
-            let rest = chunk.get(at..).unwrap_or_default();
-            let end = memchr::memchr(b'\n', rest).map_or(chunk.len(), |n| at + n);
+        for end in memchr::memchr_iter(b'\n', chunk).chain(std::iter::once(chunk.len())) {
             let line = chunk.get(at..end).unwrap_or_default();
-            read_line(line, offset + at as u64, end == chunk.len(), sink);
+            let place = offset + at as u64;
+            // Nearly always a line is one sound object: read it without looking for its end.
+            let value = line.starts_with(b"{").then(|| parser.value_within(at, end));
+            let raw = chunk.get(at..parser.at()).unwrap_or_default();
+            match value {
+                Some(value)
+                    if parser.faults().is_empty()
+                        && matches!(line.get(raw.len()..), Some(b"" | b"\r"))
+                        && !envelope::may_be(&value) =>
+                {
+                    sink.record(record(raw, place, value, Vec::new()));
+                }
+                _ => read_line(line, place, end == chunk.len(), sink),
+            }
             at = end + 1;
         }
     }

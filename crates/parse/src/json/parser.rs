@@ -65,6 +65,15 @@ impl<'a> Parser<'a> {
         self.value(0)
     }
 
+    /// Reads the value that begins at `at`, as if the text ended at `end`.
+    pub(crate) fn value_within(&mut self, at: usize, end: usize) -> Value<'a> {
+        let whole = self.bytes;
+        self.bytes = whole.get(..end).unwrap_or(whole);
+        let value = self.value_at(at);
+        self.bytes = whole;
+        value
+    }
+
     /// What went wrong with the last value.
     pub(crate) fn faults(&self) -> &[Fault] {
         &self.faults

@@ -72,7 +72,7 @@ struct Scratch {
     triggers: Vec<Trigger>,
     /// Rules to look at, maybe several times.
     candidates: Vec<u32>,
-    /// Every text of the event, lower-cased, when rules have keywords.
+    /// A text, lower-cased, when rules have keywords and it is not ASCII.
     texts: String,
     /// True when the values of the field that stands for all text have been gathered.
     keywords: bool,
@@ -292,12 +292,15 @@ impl<'e> Asker<'e, '_> {
         {
             let low = &mut self.scratch.texts;
             texts(self.view, &mut |text| {
-                push_lower(low, &text);
-                low.push('\u{0}');
+                if text.is_ascii() {
+                    scan(lookup, &text, &mut add);
+                } else {
+                    low.clear();
+                    push_lower(low, &text);
+                    scan(lookup, low, &mut add);
+                }
             });
-            scan(lookup, low, &mut add);
             lookup.present.iter().for_each(&mut add);
-            low.clear();
         }
         for trigger in &triggers {
             let Some(question) = self.program.questions.get(trigger.ask as usize) else { continue };

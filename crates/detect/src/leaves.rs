@@ -101,21 +101,24 @@ impl<'a> Leaves<'a> {
     }
 }
 
-/// Adds a text, lower-cased.
+/// Adds a text, lower-cased as `str::to_lowercase` does it.
 pub(crate) fn push_lower(low: &mut String, text: &str) {
+    let from = low.len();
     if text.is_ascii() {
-        let from = low.len();
         low.push_str(text);
         if let Some(tail) = low.get_mut(from..) {
             tail.make_ascii_lowercase();
         }
-    } else {
+    } else if text.contains('Σ') {
+        // The one letter whose lower case depends on its neighbours.
         low.push_str(&text.to_lowercase());
+    } else {
+        low.extend(text.chars().flat_map(char::to_lowercase));
     }
 }
 
 /// How deep an event is entered.
-const DEPTH: u32 = 64;
+const DEPTH: u32 = 128;
 
 /// Walks an event along the names and hands each value to the fields that want it.
 pub(crate) struct Walker<'n, F> {
@@ -304,13 +307,18 @@ fn within(value: &Value<'_>, depth: u32) -> bool {
 
 /// Visits every text of an event: what keywords are looked for in.
 pub(crate) fn texts<'a>(value: &'a Value<'a>, found: &mut impl FnMut(&'a str)) {
-    let mut open = vec![value];
-    while let Some(value) = open.pop() {
-        match value {
-            Value::Str(text) => found(text),
-            Value::List(list) => open.extend(list.iter().rev()),
-            Value::Map(entries) => open.extend(entries.iter().rev().map(|(_, value)| value)),
-            _ => {}
+    texts_within(value, DEPTH, found);
+}
+
+fn texts_within<'a>(value: &'a Value<'a>, depth: u32, found: &mut impl FnMut(&'a str)) {
+    match value {
+        Value::Str(text) => found(text),
+        Value::List(list) if depth > 0 => {
+            list.iter().for_each(|inner| texts_within(inner, depth - 1, found));
         }
+        Value::Map(map) if depth > 0 => {
+            map.iter().for_each(|(_, inner)| texts_within(inner, depth - 1, found));
+        }
+        _ => {}
     }
 }

@@ -7,7 +7,7 @@
 
 use crate::rarity::Rarity;
 
-/// Which needles stand in a text.
+/// Which needles stand in a text, in any ASCII case. Needles are lower-cased.
 #[derive(Debug)]
 pub(crate) struct Needles<T> {
     four: Grams<4>,
@@ -82,7 +82,7 @@ impl<T> Needles<T> {
 /// The run of N bytes at a place, as a number.
 fn run<const N: usize>(bytes: &[u8], at: usize) -> u32 {
     let window = bytes.get(at..at + N).and_then(|window| <&[u8; N]>::try_from(window).ok());
-    window.map_or(0, number)
+    window.map_or(0, |window| fold(number(window)))
 }
 
 fn number<const N: usize>(window: &[u8; N]) -> u32 {
@@ -91,6 +91,12 @@ fn number<const N: usize>(window: &[u8; N]) -> u32 {
         *to = *from;
     }
     u32::from_le_bytes(four)
+}
+
+/// The bit in which the cases of a letter differ, set: what else this makes equal is told apart
+/// when a needle is compared.
+fn fold(run: u32) -> u32 {
+    run | 0x2020_2020
 }
 
 fn hash(run: u32) -> u32 {
@@ -133,7 +139,7 @@ impl<const N: usize> Grams<N> {
             return;
         }
         for (at, window) in text.array_windows::<N>().enumerate() {
-            let run = number(window);
+            let run = fold(number(window));
             let hash = hash(run);
             let bit = (hash >> self.shift) as usize;
             let word = self.bits.get(bit >> 6).copied().unwrap_or(0);
@@ -162,7 +168,8 @@ impl<const N: usize> Grams<N> {
         for (_, needle, within) in runs.iter().filter(|(known, _, _)| *known == run) {
             let Some((needle, stands_for)) = needles.get(*needle as usize) else { continue };
             let Some(start) = at.checked_sub(*within as usize) else { continue };
-            if text.get(start..start + needle.len()) == Some(needle) {
+            let there = text.get(start..start + needle.len());
+            if there.is_some_and(|there| there.eq_ignore_ascii_case(needle)) {
                 stands_for.iter().for_each(&mut *found);
             }
         }
@@ -178,8 +185,8 @@ mod tests {
     proptest! {
         #[test]
         fn agrees_with_a_plain_search(
-            needles in prop::collection::btree_set("[a-d]{1,6}", 1..60),
-            text in "[a-e]{0,60}",
+            needles in prop::collection::btree_set("[a-d@{]{1,6}", 1..60),
+            text in "[a-eA-E@\\[]{0,60}",
         ) {
             let rarity = Rarity::default();
             let list = needles.iter().map(|n| (n.as_str().into(), [n.clone()].into())).collect();
@@ -188,8 +195,9 @@ mod tests {
             scanner.scan(text.as_bytes(), &mut |needle: &String| {
                 found.insert(needle.clone());
             });
+            let low = text.to_lowercase();
             let wanted: std::collections::BTreeSet<String> =
-                needles.into_iter().filter(|needle| text.contains(needle.as_str())).collect();
+                needles.into_iter().filter(|needle| low.contains(needle.as_str())).collect();
             prop_assert_eq!(found, wanted);
         }
     }

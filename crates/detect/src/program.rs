@@ -302,10 +302,8 @@ impl Plan {
         let sure = Trigger { ask: number, sure: true };
         let unsure = Trigger { ask: number, sure: false };
         match &ask.test {
-            // All texts are scanned as one, with NULs between: their ends are not seen.
-            Test::Text { how, text, .. }
-                if ask.field == KEYWORDS && (*how != How::Contains || text.contains('\u{0}')) =>
-            {
+            // The texts of an event are scanned for needles alone.
+            Test::Text { how, .. } if ask.field == KEYWORDS && *how != How::Contains => {
                 self.present.push(unsure);
                 false
             }

@@ -51,8 +51,8 @@ impl Rarity {
             _ => {
                 let weights = bytes.array_windows::<4>().map(|window| self.weight(*window));
                 // Longer texts are rarer than their rarest run.
-                let rarest = weights.fold(f32::INFINITY, f32::min) / (bytes.len() as f32).sqrt();
-                (rarest * 20_000.0).clamp(0.05, 300.0)
+                let rarest = weights.fold(f32::INFINITY, f32::min);
+                (rarest / (bytes.len() as f32 / 4.0).sqrt()).clamp(0.05, 400.0)
             }
         }
     }
@@ -63,11 +63,12 @@ impl Rarity {
         500.0 / self.values.get(&field).map_or(1.0, |count| *count as f32)
     }
 
+    /// A guess at how many of a thousand values hold a run: what rules spell is what logs hold, and
+    /// common letters stand together in words that no rule spells.
     fn weight(&self, window: [u8; 4]) -> f32 {
-        let spelled = self.spelled.get(&window).copied().unwrap_or(0);
+        let spelled = self.spelled.get(&window).copied().unwrap_or(0) as f32;
         let shares: f32 = window.iter().map(|byte| share(*byte)).product();
-        // The root tempers what single bytes say: they are far from independent.
-        shares.sqrt() * (1.0 + spelled as f32)
+        0.3 * spelled + 2_700.0 * shares.sqrt()
     }
 }
 
@@ -89,7 +90,7 @@ mod tests {
     #[test]
     fn what_rules_repeat_is_common() {
         let mut rarity = Rarity::default();
-        for _ in 0..50 {
+        for _ in 0..500 {
             rarity.learn(r"c:\windows\system32\");
         }
         rarity.learn("sekurlsa");

@@ -8,6 +8,8 @@ use std::borrow::Cow;
 
 use model::LogSource;
 
+use crate::leaves::ARGUMENTS;
+
 /// Which part of a value a field takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Part {
@@ -123,6 +125,38 @@ const ALL: &[Rows] = &[
             ("DestinationIp", "laddr", Whole),
             ("DestinationPort", "lport", Whole),
             ("Image", "exe", Whole),
+        ],
+    },
+    // Linux audit records.
+    Rows {
+        product: "linux",
+        category: "process_creation",
+        service: "auditd",
+        names: &[
+            ("Image", "exe", Whole),
+            ("CommandLine", ARGUMENTS, Whole),
+            ("CommandLine", "proctitle", Whole),
+            ("CurrentDirectory", "cwd", Whole),
+            ("User", "AUID", Whole),
+            ("User", "UID", Whole),
+            ("LogonId", "ses", Whole),
+        ],
+    },
+    Rows {
+        product: "linux",
+        category: "file_event",
+        service: "auditd",
+        names: &[("Image", "exe", Whole), ("TargetFilename", "records.name", Whole)],
+    },
+    Rows {
+        product: "linux",
+        category: "network_connection",
+        service: "auditd",
+        names: &[
+            ("Image", "exe", Whole),
+            ("DestinationIp", "laddr", Whole),
+            ("DestinationPort", "lport", Whole),
+            ("User", "AUID", Whole),
         ],
     },
     // CrowdStrike FDR.

@@ -117,6 +117,27 @@ pub(crate) fn push_lower(low: &mut String, text: &str) {
     }
 }
 
+/// Keys under which shippers and older parsers put the record proper. (A source definition says
+/// the same by `look_in`, but rules run without one too.)
+const ENVELOPES: [&str; 11] = [
+    "body",
+    "audit",
+    "auditData",
+    "data",
+    "detail",
+    "event",
+    "extension",
+    "properties",
+    "syslog",
+    "ExtraEventData",
+    "attributes",
+];
+
+/// The name that stands for the words of a command, for [`crate::aliases`].
+pub(crate) const ARGUMENTS: &str = "$arguments";
+/// Words of a command that are put together.
+const MOST_ARGUMENTS: usize = 1_000;
+
 /// How deep an event is entered.
 const DEPTH: u32 = 128;
 
@@ -128,19 +149,27 @@ pub(crate) struct Walker<'n, F> {
 }
 
 impl<'a, F: FnMut(u32, Content<'a>)> Walker<'_, F> {
-    /// Walks a whole record. EVTX and its kin carry fields within `Event.System`,
-    /// `Event.EventData` and `Event.UserData`; rules name them bare.
+    /// Walks a whole record. Rules name fields bare that a record carries within others: EVTX in
+    /// `Event.System`, `Event.EventData` and `Event.UserData`, shippers in envelopes of theirs.
     pub(crate) fn record(&mut self, native: &'a Value<'a>) {
         let Value::Map(entries) = native else { return };
         self.map(ROOT, entries, DEPTH, false);
+        self.envelopes(entries, 2);
+        if let Some(node) = self.names.child(ROOT, ARGUMENTS) {
+            self.arguments(node, entries);
+        }
+    }
+
+    /// Fields within the envelopes of a record, to a depth of envelopes.
+    fn envelopes(&mut self, entries: &'a [(Cow<'a, str>, Value<'a>)], depth: u32) {
         for (key, value) in entries {
-            match (key.as_ref(), value) {
-                ("Event", Value::Map(event)) => self.windows(event),
-                ("EventData" | "System" | "UserData", Value::Map(_)) => {
-                    self.windows_part(key, value);
-                }
-                ("winlog", Value::Map(winlog)) => {
-                    for (key, value) in winlog {
+            let Value::Map(inner) = value else { continue };
+            let key = key.as_ref();
+            match key {
+                "Event" => inner.iter().for_each(|(key, value)| self.windows_part(key, value)),
+                "EventData" | "System" | "UserData" => self.windows_part(key, value),
+                "winlog" => {
+                    for (key, value) in inner {
                         match key.as_ref() {
                             "event_data" => self.windows_part("EventData", value),
                             "user_data" => self.windows_part("UserData", value),
@@ -148,14 +177,27 @@ impl<'a, F: FnMut(u32, Content<'a>)> Walker<'_, F> {
                         }
                     }
                 }
+                _ if ENVELOPES.contains(&key) && depth > 0 => {
+                    self.map(ROOT, inner, DEPTH, false);
+                    self.envelopes(inner, depth - 1);
+                }
                 _ => {}
             }
         }
     }
 
-    fn windows(&mut self, event: &'a [(Cow<'a, str>, Value<'a>)]) {
-        for (key, value) in event {
-            self.windows_part(key, value);
+    /// The command line of an audit record, whose words stand in fields of their own.
+    fn arguments(&mut self, node: Node, entries: &'a [(Cow<'a, str>, Value<'a>)]) {
+        let word = |number: usize| {
+            let name = format!("a{number}");
+            let found = entries.iter().find(|(key, _)| *key == name.as_str());
+            found.and_then(|(_, value)| value.to_text())
+        };
+        let count = entries.iter().find(|(key, _)| key == "argc").and_then(|(_, v)| v.as_i64());
+        let count = usize::try_from(count.unwrap_or(0)).unwrap_or(0).min(MOST_ARGUMENTS);
+        let words: Vec<Cow<'_, str>> = (0..count).map_while(word).collect();
+        if let (false, Some(place)) = (words.is_empty(), self.names.place(node)) {
+            self.give(&place.targets, &Content::Text(Cow::Owned(words.join(" "))));
         }
     }
 

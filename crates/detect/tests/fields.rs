@@ -129,6 +129,46 @@ fn other_shippers_of_windows_events() {
 }
 
 #[test]
+fn envelopes_are_looked_into() {
+    let source = LogSource::new("aws", "", "cloudtrail");
+    let rules = load(&rule("product: aws", "eventName: StopLogging, userIdentity.type: Root"));
+    let inner = json!({"eventName": "StopLogging", "userIdentity": {"type": "Root"}});
+    for event in [
+        inner.clone(),
+        json!({"hostname": "h", "body_format": "json", "body": inner}),
+        json!({"detail": inner}),
+        json!({"body": {"detail": inner}}),
+    ] {
+        assert_eq!(findings(&rules, &source, &event).len(), 1, "{event}");
+    }
+    let other = json!({"other": inner});
+    assert_eq!(findings(&rules, &source, &other).len(), 0, "not any map is an envelope");
+    let windows = LogSource::new("windows", "", "system");
+    let rules = load(&rule("product: windows", "EventID: 7045, ServiceName: evil"));
+    let event = json!({"body": {"Event": {"System": {"EventID": 7045}, "EventData": {"ServiceName": "evil"}}}});
+    assert_eq!(findings(&rules, &windows, &event).len(), 1);
+}
+
+#[test]
+fn audit_records_are_processes_files_and_connections() {
+    let event = json!({"type": ["SYSCALL", "EXECVE"], "exe": "/usr/bin/curl", "argc": 3, "a0": "curl",
+        "a1": "-s", "a2": "http://x", "proctitle": "curl -s", "cwd": "/tmp",
+        "records": [{"type": "PATH", "name": "/etc/cron.d/x"}], "laddr": "192.0.2.7", "lport": 443});
+    for (category, detection) in [
+        (
+            "process_creation",
+            "Image|endswith: /curl, CommandLine|contains: '-s http://', CurrentDirectory: /tmp",
+        ),
+        ("file_event", "Image|endswith: /curl, TargetFilename|startswith: /etc/cron.d/"),
+        ("network_connection", "DestinationIp: 192.0.2.7, DestinationPort: 443"),
+    ] {
+        let rules = load(&rule(&format!("product: linux, category: {category}"), detection));
+        let source = LogSource::new("linux", category, "auditd");
+        assert_eq!(findings(&rules, &source, &event).len(), 1, "{category}");
+    }
+}
+
+#[test]
 fn web_fields_under_every_name() {
     let rules = load(&rule(
         "category: webserver",

@@ -402,6 +402,11 @@ impl Judge {
         let mut judge = Self { fields: HashMap::new(), texts: Vec::new() };
         judge.texts(record);
         judge.add("", record);
+        for part in ["body", "data", "detail", "event", "properties", "attributes"] {
+            if let Some(map) = record.get(part).filter(|map| map.is_object()) {
+                judge.add("", map);
+            }
+        }
         for part in ["/Event/System", "/Event/EventData"] {
             if let Some(map) = record.pointer(part) {
                 judge.add("", map);

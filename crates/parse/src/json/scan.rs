@@ -113,7 +113,7 @@ fn junk(bytes: &[u8], start: usize, last: bool) -> Item {
         // The indentation of what follows is not part of it.
         Some(n) => {
             let text = rest.get(..n).unwrap_or_default().trim_ascii_end();
-            Item::Junk { start, end: start + text.len() }
+            Item::Junk { start, end: start + text.len().max(1) }
         }
         None if last => Item::Junk { start, end: bytes.len() },
         None => Item::Open { start },

@@ -197,7 +197,7 @@ fn spoilt_rules_never_panic_and_what_loads_runs() {
     let count = spoilt.len();
     let begun = Instant::now();
     let (rules, problems) = Rules::load(spoilt);
-    assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_mins(1), "{:?}", begun.elapsed());
     assert!(rules.list().len() > count / 10 && problems.len() > count / 10);
     for problem in &problems {
         assert!(!problem.to_string().is_empty());

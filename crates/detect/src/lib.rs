@@ -23,7 +23,6 @@ mod detector;
 mod document;
 mod encode;
 mod expr;
-mod folded;
 mod glob;
 mod import;
 mod item;

@@ -130,8 +130,12 @@ fn event_columns() -> Vec<Expr> {
     columns
 }
 
+/// Views under a second name: OCSF misspells one of its classes.
+const ALIASES: [(&str, &str); 1] = [("event_log_activity", "event_log_actvity")];
+
 /// The class that a view is named after.
 fn class_view(name: &str) -> Option<&'static Class> {
+    let name = ALIASES.iter().find(|(alias, _)| *alias == name).map_or(name, |(_, class)| class);
     ocsf::classes().iter().find(|class| !class.deprecated && class.name == name)
 }
 
@@ -158,6 +162,7 @@ impl SchemaProvider for Tables {
         let own = self.snapshots.keys().copied().chain(classes.map(|class| class.name));
         let mut names: Vec<String> =
             own.map(str::to_owned).chain(self.lists.keys().cloned()).collect();
+        names.extend(ALIASES.map(|(alias, _)| alias.to_owned()));
         names.sort();
         names.dedup();
         names

@@ -61,7 +61,7 @@ async fn functions_answer() {
     let (_dir, hunt) = opened().await;
     let cases = [
         ("SELECT count(*) FROM events WHERE cidr_match(src_endpoint_ip, '10.0.0.0/8')", "2\n"),
-        ("SELECT count(*) FROM events WHERE is_private_ip(src_endpoint_ip)", "3\n"),
+        ("SELECT count(*) FROM events WHERE is_private_ip(src_endpoint_ip)", "2\n"),
         (
             "SELECT json_get_str(native, 'Deep', 'Level') FROM events WHERE user_name = 'anna'",
             "High\n",

@@ -84,10 +84,16 @@ pub(crate) async fn commit(
     change: Change<'_>,
 ) -> Result<()> {
     let mut properties = CommitProperties::default();
-    let operation =
-        DeltaOperation::Write { mode: SaveMode::Append, partition_by: None, predicate: None };
-    let (Change::Append { run, mark } | Change::TakeBack { run, mark }) = change;
-    properties = properties.with_application_transaction(Transaction::new(run, mark));
+    let operation = match change {
+        Change::Append { .. } | Change::TakeBack { .. } => {
+            DeltaOperation::Write { mode: SaveMode::Append, partition_by: None, predicate: None }
+        }
+        Change::Delete => DeltaOperation::Delete { predicate: None },
+        Change::Compact => DeltaOperation::Optimize { predicate: None, target_size: 0 },
+    };
+    if let Change::Append { run, mark } | Change::TakeBack { run, mark } = change {
+        properties = properties.with_application_transaction(Transaction::new(run, mark));
+    }
     let actions =
         adds.into_iter().map(Action::Add).chain(removes.into_iter().map(Action::Remove)).collect();
     let committed = async {
@@ -117,6 +123,10 @@ pub(crate) enum Change<'a> {
         /// Its mark in this table.
         mark: i64,
     },
+    /// Rows that must go. What they were is not said in the log.
+    Delete,
+    /// The same rows in fewer files.
+    Compact,
 }
 
 /// A file for the log.

@@ -17,8 +17,8 @@ use crate::schema::Table;
 /// A lake: a place with tables. Opening one reads nothing and makes nothing.
 #[derive(Debug, Clone)]
 pub struct Lake {
-    place: Place,
-    threads: usize,
+    pub(crate) place: Place,
+    pub(crate) threads: usize,
 }
 
 impl Lake {

@@ -10,6 +10,7 @@ mod batches;
 mod cells;
 mod delta;
 mod error;
+mod keep;
 mod lake;
 mod parquet;
 mod place;
@@ -24,6 +25,7 @@ pub use batches::{
     incidents_batch, parcels_batch, runs_batch, unrecognised_batch,
 };
 pub use error::{LakeError, Result};
+pub use keep::Kept;
 pub use lake::Lake;
 pub use provider::SnapshotTable;
 pub use rows::EventRows;

@@ -22,6 +22,8 @@ use crate::writer::{Sender, Writer, Written};
 
 /// What names of files begin with, before the run's id.
 const FILE_PREFIX: &str = "run-";
+/// What names of files begin with that were written anew, by compaction or deletion.
+pub(crate) const KEPT_PREFIX: &str = "kept-";
 /// Digits of a run's id.
 const ID_DIGITS: usize = 32;
 
@@ -57,24 +59,9 @@ impl RunWriter {
 impl Run {
     pub(crate) async fn begin(place: &Place, run_key: &str, threads: usize) -> Result<Self> {
         let id = run_id(run_key);
-        let lock = match place.folder() {
-            Some(folder) => {
-                crate::place::make_folder(folder)?;
-                Some(WriterLock::take(folder)?)
-            }
-            None => None,
-        };
-        let mut tables = BTreeMap::new();
-        for table in Table::ALL {
-            let delta = delta::open_or_create(place, table).await?;
-            tables.insert(table, delta);
-        }
-        take_back_broken(place, &mut tables, &id).await?;
+        let (lock, tables) = prepare(place, Some(&id)).await?;
         let mut marked = BTreeMap::new();
         for (table, delta) in tables {
-            if place.folder().is_some() {
-                remove_orphans(place, table, &delta).await?;
-            }
             let mark = delta::mark(&delta, table, &id).await?;
             marked.insert(table, (delta, mark));
         }
@@ -139,6 +126,33 @@ impl Run {
     }
 }
 
+/// What every writer begins with: the lock (local lakes), all tables, and nothing left of runs that
+/// were killed, but for the one to be kept because it goes on.
+pub(crate) async fn prepare(
+    place: &Place,
+    keep: Option<&str>,
+) -> Result<(Option<WriterLock>, BTreeMap<Table, DeltaTable>)> {
+    let lock = match place.folder() {
+        Some(folder) => {
+            crate::place::make_folder(folder)?;
+            Some(WriterLock::take(folder)?)
+        }
+        None => None,
+    };
+    let mut tables = BTreeMap::new();
+    for table in Table::ALL {
+        let delta = delta::open_or_create(place, table).await?;
+        tables.insert(table, delta);
+    }
+    take_back_broken(place, &mut tables, keep).await?;
+    if place.folder().is_some() {
+        for (table, delta) in &tables {
+            remove_orphans(place, *table, delta).await?;
+        }
+    }
+    Ok((lock, tables))
+}
+
 /// What a commit added.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Committed {
@@ -171,20 +185,20 @@ fn run_of(name: &str) -> Option<&str> {
 
 /// True for files of this lake's own writer.
 pub(crate) fn is_ours(name: &str) -> bool {
-    run_of(name).is_some()
+    run_of(name).is_some() || name.starts_with(KEPT_PREFIX)
 }
 
 /// Takes back the rows of runs, other than `keep`, that committed some tables and not the last one.
 async fn take_back_broken(
     place: &Place,
     tables: &mut BTreeMap<Table, DeltaTable>,
-    keep: &str,
+    keep: Option<&str>,
 ) -> Result<()> {
     let mut broken: BTreeSet<String> = BTreeSet::new();
     for (table, delta) in tables.iter() {
         for file in delta::files(delta, *table)? {
             if let Some(run) = run_of(file.name())
-                && run != keep
+                && Some(run) != keep
             {
                 broken.insert(run.to_owned());
             }
@@ -232,7 +246,7 @@ async fn remove_orphans(place: &Place, table: Table, delta: &DeltaTable) -> Resu
             found.push(name);
         }
     }
-    found.retain(|path| run_of(path.rsplit('/').next().unwrap_or(path)).is_some());
+    found.retain(|path| is_ours(path.rsplit('/').next().unwrap_or(path)));
     if found.is_empty() {
         return Ok(());
     }

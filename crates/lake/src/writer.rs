@@ -4,11 +4,13 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
 use arrow::array::{Array as _, AsArray as _};
-use arrow::datatypes::TimestampMicrosecondType;
+use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 use arrow::record_batch::RecordBatch;
 use model::Micros;
 
@@ -58,23 +60,25 @@ impl Sender {
     }
 }
 
-/// The writer's thread.
+/// The writer's thread. Dropped before it is finished, it ends and removes what it wrote.
 #[derive(Debug)]
 pub(crate) struct Writer {
     sender: Sender,
-    thread: JoinHandle<Result<Vec<Written>>>,
+    abandoned: Arc<AtomicBool>,
+    thread: Option<JoinHandle<Result<Vec<Written>>>>,
 }
 
 impl Writer {
     /// Starts it. `folder` holds one folder for each table; file names begin with `prefix`.
     pub(crate) fn start(folder: PathBuf, prefix: String, threads: usize) -> Result<Self> {
         let (sender, receiver) = sync_channel(4);
-        let at = folder.clone();
+        let abandoned = Arc::new(AtomicBool::new(false));
+        let (at, flag) = (folder.clone(), Arc::clone(&abandoned));
         let thread = std::thread::Builder::new()
             .name("lake-writer".to_owned())
-            .spawn(move || work(&folder, &prefix, threads, &receiver))
+            .spawn(move || work(&folder, &prefix, threads, &receiver, &flag))
             .map_err(LakeError::io("start a writer for", at))?;
-        Ok(Self { sender: Sender(sender), thread })
+        Ok(Self { sender: Sender(sender), abandoned, thread: Some(thread) })
     }
 
     pub(crate) fn sender(&self) -> Sender {
@@ -83,12 +87,23 @@ impl Writer {
 
     /// Writes what is held and ends; says what lies on the disk. Senders that are still held write
     /// nothing more.
-    pub(crate) fn finish(self) -> Result<Vec<Written>> {
+    pub(crate) fn finish(mut self) -> Result<Vec<Written>> {
         // A failed send means that the thread has ended early: its own error says why.
         let _ = self.sender.0.send(Message::Close);
-        match self.thread.join() {
-            Ok(result) => result,
-            Err(_) => Err(LakeError::Writer("it panicked".to_owned())),
+        match self.thread.take().map(JoinHandle::join) {
+            Some(Ok(result)) => result,
+            _ => Err(LakeError::Writer("it panicked".to_owned())),
+        }
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        if let Some(thread) = self.thread.take() {
+            self.abandoned.store(true, Ordering::Release);
+            // Wakes a thread that waits. One whose queue is full looks at the flag by itself.
+            let _ = self.sender.0.try_send(Message::Close);
+            let _ = thread.join();
         }
     }
 }
@@ -98,19 +113,44 @@ fn work(
     prefix: &str,
     threads: usize,
     receiver: &Receiver<Message>,
+    abandoned: &AtomicBool,
 ) -> Result<Vec<Written>> {
     let mut tables: BTreeMap<Table, TableWriter> = BTreeMap::new();
+    let taken = take(folder, prefix, threads, receiver, abandoned, &mut tables);
+    let is_over = || abandoned.load(Ordering::Acquire);
+    if let Err(error) = taken {
+        tables.into_values().for_each(TableWriter::abandon);
+        return Err(error);
+    }
+    let mut written = Vec::new();
+    for table in tables.into_values() {
+        if is_over() {
+            table.abandon();
+        } else {
+            written.extend(table.finish()?);
+        }
+    }
+    Ok(written)
+}
+
+fn take(
+    folder: &Path,
+    prefix: &str,
+    threads: usize,
+    receiver: &Receiver<Message>,
+    abandoned: &AtomicBool,
+    tables: &mut BTreeMap<Table, TableWriter>,
+) -> Result<()> {
     while let Ok(Message::Batch(table, batch)) = receiver.recv() {
+        if abandoned.load(Ordering::Acquire) {
+            return Ok(());
+        }
         tables
             .entry(table)
             .or_insert_with(|| TableWriter::new(table, folder, prefix, threads))
             .push(batch)?;
     }
-    let mut written = Vec::new();
-    for (_, table) in tables {
-        written.extend(table.finish()?);
-    }
-    Ok(written)
+    Ok(())
 }
 
 /// Lays down the rows of one table.
@@ -164,6 +204,14 @@ impl TableWriter {
         Ok(())
     }
 
+    /// Removes what was written. What cannot be removed goes when the lake is next written to.
+    fn abandon(self) {
+        let open = self.open.into_values().map(|(_, path, _)| path);
+        for path in self.written.into_iter().map(|file| file.path).chain(open) {
+            let _ = std::fs::remove_file(self.folder.join(path));
+        }
+    }
+
     /// Writes what is held, ends all files, and brings their names to the disk.
     pub(crate) fn finish(mut self) -> Result<Vec<Written>> {
         self.flush()?;
@@ -201,13 +249,13 @@ impl TableWriter {
             return self.group(None, &batches, &Rows::All);
         }
         let times = Times::of(self.table, &batches)?;
-        let order = times.in_order();
-        for (day, part) in times.days(&order) {
-            if part.len() == rows && times.sorted {
-                self.group(Some(day), &batches, &Rows::All)?;
-            } else {
-                self.group(Some(day), &batches, &Rows::Picked(part))?;
-            }
+        let mut order = times.in_order();
+        let kinds = Kinds::of(&batches);
+        for (day, part) in times.days(&mut order) {
+            // Like beside like, and each in order of time: the lines of one kind compress together,
+            // and a query on one class skips the pages of the others.
+            part.sort_by_key(|at| kinds.of_row(at));
+            self.group(Some(day), &batches, &Rows::Picked(part))?;
         }
         Ok(())
     }
@@ -330,35 +378,69 @@ impl Times {
             .map_or(0, |time| time.div_euclid(86_400_000_000))
     }
 
-    /// Cuts rows in order of time by day. Neighbouring days that are small stay together.
-    fn days<'a>(&self, order: &'a [(usize, usize)]) -> Vec<(String, &'a [(usize, usize)])> {
-        let mut parts = Vec::new();
-        let mut mixed = 0;
-        let mut start = 0;
+    /// Cuts rows in order of time by day. Neighbouring days that are small stay together, unless
+    /// they are one day.
+    fn days<'a>(&self, order: &'a mut [(usize, usize)]) -> Vec<(String, &'a mut [(usize, usize)])> {
+        let mut cuts: Vec<(String, usize)> = Vec::new();
+        let (mut mixed, mut start) = (0, 0);
+        let small = |from: usize, to: usize, order: &[(usize, usize)]| {
+            let (first, last) = (self.day(order.get(from)), self.day(order.get(to - 1)));
+            let name = if first == last { day_name(first) } else { VARIOUS.to_owned() };
+            (name, to - from)
+        };
         while start < order.len() {
             let day = self.day(order.get(start));
             let rest = order.get(start..).unwrap_or_default();
-            let length = rest.partition_point(|at| self.day(Some(at)) <= day);
+            let length = rest.partition_point(|at| self.day(Some(at)) <= day).max(1);
             if length >= DAY_ROWS {
-                parts.extend(self.small(order.get(mixed..start)));
-                parts.push((day_name(day), rest.get(..length).unwrap_or_default()));
+                if mixed < start {
+                    cuts.push(small(mixed, start, order));
+                }
+                cuts.push((day_name(day), length));
                 mixed = start + length;
             }
-            start += length.max(1);
+            start += length;
         }
-        parts.extend(self.small(order.get(mixed..)));
+        if mixed < order.len() {
+            cuts.push(small(mixed, order.len(), order));
+        }
+        let mut rest = order;
+        let mut parts = Vec::with_capacity(cuts.len());
+        for (name, length) in cuts {
+            let (part, after) = rest.split_at_mut(length);
+            parts.push((name, part));
+            rest = after;
+        }
         parts
     }
+}
 
-    /// Rows that are too few for days of their own, unless they are all of one day.
-    fn small<'a>(
-        &self,
-        rows: Option<&'a [(usize, usize)]>,
-    ) -> Option<(String, &'a [(usize, usize)])> {
-        let rows = rows.filter(|rows| !rows.is_empty())?;
-        let (first, last) = (self.day(rows.first()), self.day(rows.last()));
-        let name = if first == last { day_name(first) } else { VARIOUS.to_owned() };
-        Some((name, rows))
+/// What kind of event each row is: its class, then its source.
+struct Kinds(Vec<Vec<(i64, u32)>>);
+
+impl Kinds {
+    fn of(batches: &[RecordBatch]) -> Self {
+        let mut sources: Vec<String> = Vec::new();
+        let kinds = batches.iter().map(|batch| {
+            let classes =
+                batch.column_by_name("class_uid").and_then(|c| c.as_primitive_opt::<Int64Type>());
+            let names = batch.column_by_name("definition").and_then(|c| c.as_string_opt::<i32>());
+            let kind = |row: usize| {
+                let class = classes.map_or(0, |classes| classes.value(row));
+                let name = names.filter(|n| n.is_valid(row)).map_or("", |names| names.value(row));
+                let source = sources.iter().position(|known| known == name).unwrap_or_else(|| {
+                    sources.push(name.to_owned());
+                    sources.len() - 1
+                });
+                (class, source as u32)
+            };
+            (0..batch.num_rows()).map(kind).collect()
+        });
+        Self(kinds.collect())
+    }
+
+    fn of_row(&self, (batch, row): &(usize, usize)) -> (i64, u32) {
+        self.0.get(*batch).and_then(|kinds| kinds.get(*row)).copied().unwrap_or_default()
     }
 }
 
@@ -377,9 +459,9 @@ mod tests {
         let mut times = vec![3 * day + 5, 1, 2 * day];
         times.extend(std::iter::repeat_n(day + 7, DAY_ROWS));
         let times = Times { sorted: times.is_sorted(), times: vec![times] };
-        let order = times.in_order();
+        let mut order = times.in_order();
         let parts: Vec<_> =
-            times.days(&order).into_iter().map(|(day, rows)| (day, rows.len())).collect();
+            times.days(&mut order).into_iter().map(|(day, rows)| (day, rows.len())).collect();
         let expected = [("1970-01-01", 1), ("1970-01-02", DAY_ROWS), (VARIOUS, 2)];
         assert_eq!(parts, expected.map(|(day, rows)| (day.to_owned(), rows)));
     }

@@ -124,10 +124,8 @@ async fn nothing_is_seen_of_a_run_that_was_killed() {
     let dir = tempfile::tempdir().unwrap();
     let lake = Lake::open(dir.path().to_str().unwrap()).unwrap();
     let run = lake.run("killed").await.unwrap();
-    fill(&run, "killed", Digest::of(b"killed"), 500_000);
-    // As good as killed: no commit. Give the writer's thread its time to lay files down.
-    drop(run);
-    for _ in 0..200 {
+    fill(&run, "killed", Digest::of(b"killed"), 200_000);
+    for _ in 0..600 {
         if parquet_files(&dir.path().join("events")) > 0 {
             break;
         }
@@ -135,7 +133,13 @@ async fn nothing_is_seen_of_a_run_that_was_killed() {
     }
     assert!(parquet_files(&dir.path().join("events")) > 0);
     assert_eq!(count(&lake, Table::Events).await, 0);
-    std::thread::sleep(std::time::Duration::from_secs(1));
+    drop(run);
+    assert_eq!(parquet_files(&dir.path().join("events")), 0, "given up: its files are removed");
+    // What a kill leaves has no owner.
+    let orphan = format!("run-{}-0-00000.parquet", "ab".repeat(16));
+    std::fs::write(dir.path().join("events").join(&orphan), "half a file").unwrap();
+    std::fs::create_dir_all(dir.path().join("events/day=2026-11-20")).unwrap();
+    std::fs::write(dir.path().join("events/day=2026-11-20").join(&orphan), "another").unwrap();
     let run = lake.run("another").await.unwrap();
     assert_eq!(parquet_files(&dir.path().join("events")), 0, "the orphans are gone");
     fill(&run, "another", Digest::of(b"x"), 10);
@@ -163,4 +167,140 @@ async fn days_far_apart_share_a_file() {
     assert_eq!(ask(&lake, Table::Events, far).await, 1);
     let early = "SELECT count(*) FROM events WHERE time < '1700-01-01T00:00:00Z'";
     assert_eq!(ask(&lake, Table::Events, early).await, 1);
+}
+
+/// Not a test of its own: the process that is killed in the one below.
+#[tokio::test]
+async fn a_child_that_writes() {
+    let Ok(dir) = std::env::var("LAKE_CHILD_WRITES_TO") else { return };
+    let lake = Lake::open(&dir).unwrap();
+    let run = lake.run("evidence").await.unwrap();
+    fill(&run, "evidence", Digest::of(b"evidence"), 60_000);
+    run.commit().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_run_that_is_killed_anywhere_is_completed_by_the_next() {
+    use std::process::{Command, Stdio};
+    let child = |dir: &Path| {
+        Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "a_child_that_writes"])
+            .env("LAKE_CHILD_WRITES_TO", dir)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap()
+    };
+    // How long a whole run takes on this machine says when to kill.
+    let whole = tempfile::tempdir().unwrap();
+    let began = std::time::Instant::now();
+    assert!(child(whole.path()).wait().unwrap().success());
+    let span = began.elapsed();
+    for round in 1..=8 {
+        let dir = tempfile::tempdir().unwrap();
+        let mut victim = child(dir.path());
+        std::thread::sleep(span * round / 9);
+        victim.kill().unwrap();
+        victim.wait().unwrap();
+        let lake = Lake::open(dir.path().to_str().unwrap()).unwrap();
+        for table in Table::ALL {
+            let rows = count(&lake, table).await;
+            let all = if table == Table::Events { 60_000 } else { 1 };
+            assert!(rows == 0 || rows == all, "round {round}: {} has {rows} rows", table.name());
+        }
+        if round % 2 == 0 {
+            // Other evidence in between: what the broken run left is taken back.
+            let run = lake.run("other").await.unwrap();
+            let known = lake.known_parcels().await.unwrap();
+            assert!(known.is_empty() || known.contains(&Digest::of(b"evidence")));
+            let left = count(&lake, Table::Events).await;
+            assert_eq!(left, if known.is_empty() { 0 } else { 60_000 }, "round {round}");
+            drop(run);
+            std::thread::sleep(std::time::Duration::from_millis(200));
+        }
+        assert!(child(dir.path()).wait().unwrap().success(), "round {round}");
+        assert_eq!(count(&lake, Table::Events).await, 60_000, "round {round}");
+        let ids = "SELECT count(DISTINCT parcel_offset) FROM events";
+        assert_eq!(ask(&lake, Table::Events, ids).await, 60_000, "round {round}");
+        assert_eq!(count(&lake, Table::Runs).await, 1, "round {round}");
+    }
+}
+
+#[tokio::test]
+async fn small_files_are_put_together_and_rows_are_deleted_for_good() {
+    use datafusion::prelude::{col, lit};
+    let dir = tempfile::tempdir().unwrap();
+    let lake = Lake::open(dir.path().to_str().unwrap()).unwrap();
+    let start: Micros = "2026-11-20T00:00:00Z".parse().unwrap();
+    for n in 0..4 {
+        let key = format!("run {n}");
+        let run = lake.run(&key).await.unwrap();
+        let digest = Digest::of(key.as_bytes());
+        run.writer().write(Table::Events, events(digest, 1_000, start).finish().unwrap()).unwrap();
+        run.writer().write(Table::Runs, lake::runs_batch(&[run_row(&key)]).unwrap()).unwrap();
+        run.commit().await.unwrap();
+    }
+    let kept = lake.compact(Table::Events).await.unwrap();
+    assert_eq!((kept.removed, kept.added), (4, 1));
+    assert_eq!(lake.compact(Table::Events).await.unwrap(), lake::Kept::default());
+    assert_eq!(count(&lake, Table::Events).await, 4_000);
+    let of_user = "SELECT count(*) FROM events WHERE user_name = 'user3'";
+    let theirs = ask(&lake, Table::Events, of_user).await;
+    let gone = lake.delete(Table::Events, col("user_name").eq(lit("user3"))).await.unwrap();
+    assert_eq!(gone.rows_gone as i64, theirs);
+    assert_eq!(ask(&lake, Table::Events, of_user).await, 0);
+    assert_eq!(count(&lake, Table::Events).await, 4_000 - theirs);
+    let none = lake.delete(Table::Events, col("user_name").eq(lit("user3"))).await.unwrap();
+    assert_eq!(none, lake::Kept::default());
+    assert!(lake.vacuum(Table::Events).await.unwrap() >= 5);
+    assert_eq!(parquet_files(&dir.path().join("events")), 1);
+    assert_eq!(count(&lake, Table::Events).await, 4_000 - theirs);
+    // Neither the log nor any file says the name any more.
+    let mut folders = vec![dir.path().to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap().flatten() {
+            if entry.path().is_dir() {
+                folders.push(entry.path());
+                continue;
+            }
+            let bytes = std::fs::read(entry.path()).unwrap();
+            let found = bytes.windows(5).any(|window| window == b"user3");
+            assert!(!found, "{} still names user3", entry.path().display());
+        }
+    }
+    // A run that comes again after its files were put together writes nothing twice.
+    let run = lake.run("run 1").await.unwrap();
+    assert!(run.is_complete());
+    run.commit().await.unwrap();
+    assert_eq!(count(&lake, Table::Events).await, 4_000 - theirs);
+}
+
+#[test]
+fn a_wrong_event_does_not_break_the_batch() {
+    // Values of other kinds than their columns, text that is not UTF-8, empty fields.
+    let class = ocsf::class("network_activity").unwrap();
+    let port = ocsf::column("dst_endpoint.port").unwrap();
+    let mut rows = EventRows::new();
+    for value in [ocsf::Scalar::text("http"), ocsf::Scalar::Double(1.5), ocsf::Scalar::Bool(true)] {
+        let mut event = ocsf::Event::new(class, Micros(i64::MIN));
+        event.set(port, value);
+        event.set_extra("src_endpoint.zone".into(), Value::from("a"));
+        let provenance = Provenance {
+            parcel: Digest::of(b""),
+            offset: u64::MAX,
+            index: u32::MAX,
+            parser: "",
+            definition: "",
+            definition_version: u32::MAX,
+        };
+        let source = LogSource::default();
+        rows.push(&event, &provenance, Micros(0), &Value::Null, b"\xff\x00{", &source);
+        rows.push(&event, &provenance, Micros(0), &Value::Map(vec![]), b"", &source);
+    }
+    assert_eq!(rows.len(), 6);
+    let batch = rows.finish().unwrap();
+    assert_eq!(batch.num_rows(), 6);
+    let bytes = batch.column_by_name("raw_bytes").unwrap().as_binary::<i32>();
+    assert_eq!(bytes.value(0), b"\xff\x00{");
+    assert!(rows.is_empty() && rows.finish().unwrap().num_rows() == 0);
 }

@@ -33,7 +33,7 @@ pub struct FunctionInfo {
 #[rustfmt::skip]
 pub const FUNCTIONS: &[FunctionInfo] = &[
     FunctionInfo { call: "cidr_match(address, network)", about: "True when the address lies in the network, or in one of several (`10.0.0.0/8, fd00::/8`). Reads IPv4, IPv6 and IPv4 mapped into IPv6.", example: "cidr_match(src_endpoint_ip, '10.0.0.0/8')" },
-    FunctionInfo { call: "is_private_ip(address)", about: "True for addresses that no one routes on the internet: private, loopback, link-local, carrier NAT, documentation, unique local.", example: "NOT is_private_ip(dst_endpoint_ip)" },
+    FunctionInfo { call: "is_private_ip(address)", about: "True for addresses that belong to nobody outside: private, loopback, link-local, carrier NAT, multicast, unique local.", example: "NOT is_private_ip(dst_endpoint_ip)" },
     FunctionInfo { call: "domain_of(name)", about: "The registrable domain of a host, URL or e-mail address, by the Public Suffix List.", example: "domain_of('https://a.b.example.co.uk/x') = 'example.co.uk'" },
     FunctionInfo { call: "url_host(url)", about: "The host of a URL, lower case.", example: "url_host(http_request_url_url_string)" },
     FunctionInfo { call: "parse_url(url, part)", about: "A part of a URL: `scheme`, `user`, `host`, `port`, `path`, `query`, `fragment`, or `query:NAME` for one parameter.", example: "parse_url(url_url_string, 'query:id')" },

@@ -455,7 +455,7 @@ fn found(
     hits: &mut HitStore,
 ) {
     let Some(info) = rules.rule(rule).map(|rule| &rule.info) else { return };
-    let entities = entities.get_or_insert_with(|| view.event.entities().into());
+    let entities = entities.get_or_insert_with(|| hits.shared(view.event.entities()));
     if let Some(fields) = rules.watched(rule) {
         let values = fields
             .iter()

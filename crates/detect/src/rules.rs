@@ -41,7 +41,7 @@ pub struct Rules {
 /// Hits kept for one rule, at most and at least, whatever the rule set.
 const HITS: std::ops::RangeInclusive<usize> = 5_000..=100_000;
 /// Hits kept for all rules together, as far as the least for one allows.
-const HITS_TOTAL: usize = 400_000;
+const HITS_TOTAL: usize = 300_000;
 
 impl Rules {
     /// Loads rule files. What cannot be used is reported and left out; the rest loads. The result

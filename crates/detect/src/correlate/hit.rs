@@ -1,6 +1,6 @@
 //! What is kept of a match until all events have been seen.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use model::{Entity, EventUid, Micros};
@@ -29,7 +29,13 @@ pub(crate) struct HitStore {
     limit: usize,
     rules: BTreeMap<u32, Vec<Hit>>,
     left_out: u64,
+    /// Entities seen, so that a flood of hits about one user holds that user once. Keys come from
+    /// evidence: a hash that an attacker cannot foresee.
+    entities: HashSet<Entity>,
 }
+
+/// Entities remembered before starting anew.
+const MOST_ENTITIES: usize = 100_000;
 
 impl HitStore {
     pub(crate) fn new(limit: usize) -> Self {
@@ -42,6 +48,21 @@ impl HitStore {
         if hits.len() >= self.limit.saturating_mul(2) {
             self.left_out += prune(hits, self.limit);
         }
+    }
+
+    /// The same entities, sharing their text with those of earlier hits.
+    pub(crate) fn shared(&mut self, entities: Vec<Entity>) -> Arc<[Entity]> {
+        if self.entities.len() > MOST_ENTITIES {
+            self.entities.clear();
+        }
+        let known = entities.into_iter().map(|entity| match self.entities.get(&entity) {
+            Some(known) => known.clone(),
+            None => {
+                self.entities.insert(entity.clone());
+                entity
+            }
+        });
+        known.collect()
     }
 
     pub(crate) fn take(&mut self) -> Vec<Hit> {

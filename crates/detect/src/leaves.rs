@@ -356,10 +356,14 @@ fn texts_within<'a>(value: &'a Value<'a>, depth: u32, found: &mut impl FnMut(&'a
     match value {
         Value::Str(text) => found(text),
         Value::List(list) if depth > 0 => {
-            list.iter().for_each(|inner| texts_within(inner, depth - 1, found));
+            for inner in list {
+                texts_within(inner, depth - 1, found);
+            }
         }
         Value::Map(map) if depth > 0 => {
-            map.iter().for_each(|(_, inner)| texts_within(inner, depth - 1, found));
+            for (_, inner) in map {
+                texts_within(inner, depth - 1, found);
+            }
         }
         _ => {}
     }

@@ -1,4 +1,5 @@
 //! Every saved hunt over a small lake in which each of them has something to find.
+#![allow(clippy::too_many_lines, clippy::type_complexity)] // One table of evidence, told once.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod common;

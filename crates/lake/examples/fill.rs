@@ -1,6 +1,7 @@
 //! Fills a lake with made events of five classes, through the same rows and the same writer as
 //! `investigate`, for measurements: `fill FOLDER EVENTS [DAYS]`. Their raw lines go to `FOLDER/raw.jsonl`,
 //! a list of 100,000 indicators, a few of which are in the events, to `FOLDER/indicators.csv`.
+#![allow(clippy::panic, clippy::format_collect)] // A measuring tool, not the product.
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::indexing_slicing)]
 
 use std::fs::File;

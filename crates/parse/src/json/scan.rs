@@ -101,7 +101,7 @@ fn scalar(bytes: &[u8], start: usize, last: bool) -> Item {
     let rest = bytes.get(start..).unwrap_or_default();
     match rest.iter().position(|b| matches!(b, b',' | b']' | b'}' | b'{' | b'\n')) {
         Some(0) => Item::Junk { start, end: start + 1 },
-        Some(n) => Item::Value { start, end: start + n },
+        Some(n) => Item::Value { start, end: start + text_length(rest, n) },
         None => open(bytes, start, last),
     }
 }
@@ -110,14 +110,18 @@ fn scalar(bytes: &[u8], start: usize, last: bool) -> Item {
 fn junk(bytes: &[u8], start: usize, last: bool) -> Item {
     let rest = bytes.get(start..).unwrap_or_default();
     match memchr::memchr3(b'\n', b'{', b'[', rest) {
-        // The indentation of what follows is not part of it.
-        Some(n) => {
-            let text = rest.get(..n).unwrap_or_default().trim_ascii_end();
-            Item::Junk { start, end: start + text.len().max(1) }
-        }
-        None if last => Item::Junk { start, end: bytes.len() },
+        Some(n) => Item::Junk { start, end: start + text_length(rest, n) },
+        None if last => Item::Junk { start, end: start + text_length(rest, rest.len()) },
         None => Item::Open { start },
     }
+}
+
+/// How much of `rest` is text, when something else begins at `n`: not the white space between, which
+/// is the indentation of what begins.
+fn text_length(rest: &[u8], n: usize) -> usize {
+    let text = rest.get(..n).unwrap_or_default();
+    let space = text.iter().rev().take_while(|b| matches!(b, b' ' | b'\t' | b'\r')).count();
+    (text.len() - space).max(1)
 }
 
 /// The end of the string whose opening quote stands before `from`. A raw line end ends it too: it

@@ -200,8 +200,10 @@ fn parcel(row: &Row) -> Option<Parcel> {
 
 fn tell_incidents(asker: &Asker, parcels: &[Row], document: &mut Document) -> Result<(), Failure> {
     let incidents = asker.rows(&format!(
-        "SELECT * FROM incidents ORDER BY risk DESC, first_time, incident_id LIMIT {CASES}"
+        "SELECT * FROM incidents \
+         ORDER BY severity_id DESC, risk DESC, first_time, incident_id LIMIT {CASES}"
     ))?;
+    document.incident_count = asker.count("SELECT count(*) FROM incidents")?;
     let alerts: BTreeMap<_, Alert> = asker
         .rows("SELECT * FROM alerts ORDER BY first_time, alert_id")?
         .iter()

@@ -1,4 +1,4 @@
-//! Which of many texts a value begins (or, read backwards, ends) with.
+//! Which of many texts a value begins (or, read backwards, ends) with, in any ASCII case.
 
 /// Prefixes, sorted, each knowing the longest other one that it begins with. The last entry not
 /// after a value begins with every prefix of the value, so one binary search and a walk up finds
@@ -18,7 +18,7 @@ struct Entry<T> {
 }
 
 impl<T> Affixes<T> {
-    /// Takes distinct texts; as suffixes when `backwards`.
+    /// Takes distinct texts, lower-cased; as suffixes when `backwards`.
     pub(crate) fn new(texts: Vec<(Box<str>, Box<[T]>)>, backwards: bool) -> Self {
         let mut entries: Vec<Entry<T>> = texts
             .into_iter()
@@ -40,16 +40,24 @@ impl<T> Affixes<T> {
         Self { entries, backwards }
     }
 
+    /// True when there is nothing to look for.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     /// Says every affix of the text.
     pub(crate) fn find(&self, text: &[u8], found: &mut impl FnMut(&T)) {
         if self.entries.is_empty() {
             return;
         }
-        let after = if self.backwards {
-            self.entries.partition_point(|entry| entry.text.iter().le(text.iter().rev()))
-        } else {
-            self.entries.partition_point(|entry| *entry.text <= *text)
-        };
+        let after = self.entries.partition_point(|entry| {
+            let known = entry.text.iter().copied();
+            if self.backwards {
+                known.le(text.iter().rev().map(u8::to_ascii_lowercase))
+            } else {
+                known.le(text.iter().map(u8::to_ascii_lowercase))
+            }
+        });
         let mut next = after.checked_sub(1);
         let mut sure = false;
         while let Some(entry) = next.and_then(|at| self.entries.get(at)) {
@@ -62,10 +70,13 @@ impl<T> Affixes<T> {
     }
 
     fn fits(&self, affix: &[u8], text: &[u8]) -> bool {
+        if affix.len() > text.len() {
+            return false;
+        }
         if self.backwards {
-            affix.len() <= text.len() && affix.iter().eq(text.iter().rev().take(affix.len()))
+            text.iter().rev().zip(affix).all(|(byte, known)| byte.eq_ignore_ascii_case(known))
         } else {
-            text.starts_with(affix)
+            text.get(..affix.len()).is_some_and(|head| head.eq_ignore_ascii_case(affix))
         }
     }
 }
@@ -80,7 +91,7 @@ mod tests {
         #[test]
         fn agrees_with_a_plain_search(
             texts in prop::collection::btree_set("[ab]{0,4}", 0..20),
-            text in "[abc]{0,6}",
+            text in "[abcABC]{0,6}",
             backwards: bool,
         ) {
             let list = texts.iter().map(|t| (t.as_str().into(), [t.clone()].into())).collect();
@@ -88,6 +99,7 @@ mod tests {
             let mut found = Vec::new();
             affixes.find(text.as_bytes(), &mut |affix: &String| found.push(affix.clone()));
             found.sort();
+            let text = text.to_lowercase();
             let fits = |t: &&String| {
                 if backwards { text.ends_with(t.as_str()) } else { text.starts_with(t.as_str()) }
             };

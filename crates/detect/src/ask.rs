@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use model::{Micros, Value};
 
 use crate::glob::Glob;
+use crate::leaves::Leaf;
 use crate::network::Network;
 use crate::regexes::Pattern;
 
@@ -92,11 +93,6 @@ pub(crate) enum Test {
 }
 
 impl Test {
-    /// True when it needs the lower-cased text of values.
-    pub(crate) fn wants_text(&self) -> bool {
-        !matches!(self, Test::Number(..) | Test::Exists | Test::Time(..) | Test::Null)
-    }
-
     /// The rule's side of it, for people.
     pub(crate) fn spelled(&self) -> String {
         match self {
@@ -190,7 +186,7 @@ impl<'a> Content<'a> {
         }
     }
 
-    /// Its text for people, whether or not rules ask for its text.
+    /// Its text.
     pub(crate) fn shown(&self) -> String {
         match self {
             Content::Text(text) => text.to_string(),
@@ -198,14 +194,6 @@ impl<'a> Content<'a> {
             Content::Float(number) => number.to_string(),
             Content::Bool(truth) => truth.to_string(),
             Content::Null | Content::Hollow => String::new(),
-        }
-    }
-
-    /// Its text as spelled, given its lower-cased form (which is the text of numbers).
-    pub(crate) fn spelled<'s>(&'s self, low: &'s str) -> &'s str {
-        match self {
-            Content::Text(text) => text,
-            _ => low,
         }
     }
 }
@@ -220,20 +208,20 @@ pub(crate) fn number_of(text: &str) -> Option<f64> {
 }
 
 impl Test {
-    /// Asks one value. `low` is its text, lower-cased. Questions about presence or other fields
-    /// are answered by whoever knows the event.
-    pub(crate) fn holds(&self, content: &Content<'_>, low: &str) -> bool {
-        if matches!(content, Content::Null | Content::Hollow) {
+    /// Asks one value. Questions about presence or other fields are answered by whoever knows the
+    /// event.
+    pub(crate) fn holds(&self, leaf: &Leaf<'_>) -> bool {
+        if matches!(leaf.content, Content::Null | Content::Hollow) {
             return false;
         }
         match self {
-            Test::Text { how, text, cased: false } => how.holds(low, text),
-            Test::Text { how, text, cased: true } => how.holds(content.spelled(low), text),
-            Test::Glob { glob, cased: false } => glob.matches(low),
-            Test::Glob { glob, cased: true } => glob.matches(content.spelled(low)),
-            Test::Pattern(pattern) => pattern.matches(content.spelled(low)),
-            Test::Network(network) => network.holds(low),
-            Test::Number(order, wanted) => content.number().is_some_and(|number| {
+            Test::Text { how, text, cased: false } => how.holds(leaf.low(), text),
+            Test::Text { how, text, cased: true } => how.holds(leaf.spelled(), text),
+            Test::Glob { glob, cased: false } => glob.matches(leaf.low()),
+            Test::Glob { glob, cased: true } => glob.matches(leaf.spelled()),
+            Test::Pattern(pattern) => pattern.matches(leaf.spelled()),
+            Test::Network(network) => network.holds(leaf.spelled()),
+            Test::Number(order, wanted) => leaf.content.number().is_some_and(|number| {
                 let wanted = wanted.get();
                 match order {
                     Order::Equal => (number - wanted).abs() < f64::EPSILON,
@@ -243,8 +231,8 @@ impl Test {
                     Order::GreaterOrEqual => number >= wanted,
                 }
             }),
-            Test::Bool(wanted) => content.truth() == Some(*wanted),
-            Test::Time(part, wanted) => time_part(content, *part)
+            Test::Bool(wanted) => leaf.content.truth() == Some(*wanted),
+            Test::Time(part, wanted) => time_part(&leaf.content, *part)
                 .is_some_and(|number| (number - wanted.get()).abs() < f64::EPSILON),
             Test::Exists => true,
             Test::Null | Test::Other { .. } => false,

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use model::{Entity, EventUid, Finding, FindingKind, LogSource, Micros, Value};
 use rustc_hash::FxHashMap;
 
-use crate::ask::{Content, Test};
+use crate::ask::{Content, Number, Test};
 use crate::correlate::{Hit, HitStore};
 use crate::expr::Expr;
-use crate::leaves::{self, Chain, Leaves, Walker, push_lower};
+use crate::leaves::{self, Chain, Leaf, Leaves, Walker};
 use crate::matched;
 use crate::members;
 use crate::program::{Lookup, Program, Question, Trigger};
@@ -72,8 +72,6 @@ struct Scratch {
     triggers: Vec<Trigger>,
     /// Rules to look at, maybe several times.
     candidates: Vec<u32>,
-    /// A text, lower-cased, when rules have keywords and it is not ASCII.
-    texts: String,
     /// True when the values of the field that stands for all text have been gathered.
     keywords: bool,
 }
@@ -193,27 +191,28 @@ impl Scratch {
 }
 
 /// Says every anchor of a field that a value fits.
-fn look_up_leaf(
-    lookup: &Lookup,
-    content: &Content<'_>,
-    low: &str,
-    found: &mut impl FnMut(&Trigger),
-) {
-    if matches!(content, Content::Null | Content::Hollow) {
+fn look_up_leaf(lookup: &Lookup, leaf: &Leaf<'_>, found: &mut impl FnMut(&Trigger)) {
+    if matches!(leaf.content, Content::Null | Content::Hollow) {
         return;
     }
     if !lookup.numbers.is_empty()
-        && let Some(number) = content.number()
+        && let Some(number) = leaf.content.number()
     {
-        let bits = crate::ask::Number::new(number).get().to_bits();
+        let bits = Number::new(number).get().to_bits();
         lookup.numbers.get(&bits).into_iter().flatten().for_each(&mut *found);
     }
-    if !lookup.exact.is_empty() {
-        lookup.exact.get(low).into_iter().flatten().for_each(&mut *found);
+    if lookup.exact.is_empty()
+        && lookup.starts.is_empty()
+        && lookup.ends.is_empty()
+        && lookup.needles.is_empty()
+    {
+        return;
     }
-    lookup.starts.find(low.as_bytes(), found);
-    lookup.ends.find(low.as_bytes(), found);
-    scan(lookup, low, found);
+    let text = leaf.foldable();
+    lookup.exact.get(0, text).into_iter().flatten().for_each(&mut *found);
+    lookup.starts.find(text.as_bytes(), found);
+    lookup.ends.find(text.as_bytes(), found);
+    scan(lookup, text, found);
 }
 
 /// Says every needle of a field that a text holds.
@@ -257,8 +256,7 @@ impl<'e> Asker<'e, '_> {
             if chain.is_absent() {
                 scratch.seen.push(field);
             }
-            let texty = program.fields.get(field as usize).is_some_and(|field| field.texty);
-            leaves.push(chain, content, texty);
+            leaves.push(chain, content);
         };
         Walker { names: &program.names, found }.record(self.view.native);
     }
@@ -273,7 +271,7 @@ impl<'e> Asker<'e, '_> {
         self.scratch.seen.push(keywords);
         let Some(chain) = self.scratch.chains.get_mut(keywords as usize) else { return };
         let leaves = &mut self.leaves;
-        texts(self.view, &mut |text| leaves.push(chain, Content::Text(text), true));
+        texts(self.view, &mut |text| leaves.push(chain, Content::Text(text)));
     }
 
     /// Asks the lookups of every field that has values; what they find names rules to look at.
@@ -283,21 +281,18 @@ impl<'e> Asker<'e, '_> {
         for field in &self.scratch.seen {
             let Some(lookup) = lookup(self.program, *field) else { continue };
             for leaf in self.leaves.chain(self.chain(*field)) {
-                look_up_leaf(lookup, &leaf.content, self.leaves.low(leaf), &mut add);
+                look_up_leaf(lookup, leaf, &mut add);
             }
             lookup.present.iter().for_each(&mut add);
         }
         if let Some(keywords) = self.program.keywords
             && let Some(lookup) = lookup(self.program, keywords)
         {
-            let low = &mut self.scratch.texts;
             texts(self.view, &mut |text| {
                 if text.is_ascii() {
                     scan(lookup, &text, &mut add);
                 } else {
-                    low.clear();
-                    push_lower(low, &text);
-                    scan(lookup, low, &mut add);
+                    scan(lookup, &text.to_lowercase(), &mut add);
                 }
             });
             lookup.present.iter().for_each(&mut add);
@@ -377,23 +372,17 @@ impl<'e> Asker<'e, '_> {
             Test::Other { how, cased, .. } => {
                 let others = self.chain(question.other);
                 self.leaves.chain(chain).filter(|leaf| !leaf.content.is_nothing()).any(|leaf| {
-                    let low = self.leaves.low(leaf);
-                    self.leaves.chain(others).filter(|leaf| !leaf.content.is_nothing()).any(
-                        |other| {
-                            let wanted = self.leaves.low(other);
-                            if *cased {
-                                how.holds(leaf.content.spelled(low), other.content.spelled(wanted))
-                            } else {
-                                how.holds(low, wanted)
-                            }
-                        },
-                    )
+                    let others = self.leaves.chain(others);
+                    others.filter(|other| !other.content.is_nothing()).any(|other| {
+                        if *cased {
+                            how.holds(leaf.spelled(), other.spelled())
+                        } else {
+                            how.holds(leaf.low(), other.low())
+                        }
+                    })
                 })
             }
-            test => self
-                .leaves
-                .chain(chain)
-                .any(|leaf| test.holds(&leaf.content, self.leaves.low(leaf))),
+            test => self.leaves.chain(chain).any(|leaf| test.holds(leaf)),
         }
     }
 
@@ -419,7 +408,7 @@ impl<'e> Asker<'e, '_> {
             .chain(self.chain(question.field))
             .filter(|leaf| match &known.test {
                 Test::Exists | Test::Null | Test::Other { .. } => true,
-                test => test.holds(&leaf.content, self.leaves.low(leaf)),
+                test => test.holds(leaf),
             })
             .map(|leaf| leaf.content.shown())
             .collect();

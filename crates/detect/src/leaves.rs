@@ -1,7 +1,7 @@
 //! The values of an event, found by the names that rules use.
 
 use std::borrow::Cow;
-use std::fmt::Write;
+use std::cell::OnceCell;
 
 use model::Value;
 
@@ -16,19 +16,46 @@ const NONE: u32 = u32::MAX;
 #[derive(Debug)]
 pub(crate) struct Leaf<'a> {
     pub(crate) content: Content<'a>,
-    /// Where its lower-cased text is.
-    from: u32,
-    to: u32,
+    /// Its text, lower-cased, once somebody asked.
+    low: OnceCell<Box<str>>,
     /// The field's next value.
-    pub(crate) next: u32,
+    next: u32,
 }
 
-/// The values of one event. Lower-cased texts lie end to end in one buffer.
-#[derive(Debug, Default)]
-pub(crate) struct Leaves<'a> {
-    leaves: Vec<Leaf<'a>>,
-    low: String,
+impl<'a> Leaf<'a> {
+    /// A value that is the only one.
+    pub(crate) fn new(content: Content<'a>) -> Self {
+        Self { content, low: OnceCell::new(), next: NONE }
+    }
+
+    /// Its text, lower-cased as `str::to_lowercase` does it.
+    pub(crate) fn low(&self) -> &str {
+        self.low.get_or_init(|| match &self.content {
+            Content::Text(text) => text.to_lowercase().into(),
+            other => other.shown().into(),
+        })
+    }
+
+    /// Its text as spelled.
+    pub(crate) fn spelled(&self) -> &str {
+        match &self.content {
+            Content::Text(text) => text,
+            _ => self.low(),
+        }
+    }
+
+    /// A text for comparisons that fold ASCII case themselves.
+    pub(crate) fn foldable(&self) -> &str {
+        match &self.content {
+            Content::Text(text) if text.is_ascii() => text,
+            _ => self.low(),
+        }
+    }
 }
+
+/// The values of one event.
+#[derive(Debug, Default)]
+pub(crate) struct Leaves<'a>(Vec<Leaf<'a>>);
 
 /// A field's values: the first and the last of a chain of leaves.
 #[derive(Debug, Clone, Copy)]
@@ -50,70 +77,31 @@ impl Chain {
 impl<'a> Leaves<'a> {
     /// Empties it for an event with another lifetime; the memory is kept.
     pub(crate) fn recycle<'b>(mut self) -> Leaves<'b> {
-        self.low.clear();
-        self.leaves.clear();
+        self.0.clear();
         // Collecting a mapped vector happens in place: an empty one keeps its allocation.
-        let nothing = |_| Leaf { content: Content::Null, from: 0, to: 0, next: NONE };
-        let leaves = self.leaves.into_iter().map(nothing).collect();
-        Leaves { leaves, low: self.low }
-    }
-
-    /// A leaf by its number.
-    pub(crate) fn get(&self, number: u32) -> Option<&Leaf<'a>> {
-        self.leaves.get(number as usize)
-    }
-
-    /// A leaf's lower-cased text. Empty for fields whose rules ask for no text.
-    pub(crate) fn low(&self, leaf: &Leaf<'_>) -> &str {
-        self.low.get(leaf.from as usize..leaf.to as usize).unwrap_or_default()
+        let nothing = |_| Leaf::new(Content::Null);
+        Leaves(self.0.into_iter().map(nothing).collect())
     }
 
     /// The leaves of a chain.
     pub(crate) fn chain(&self, chain: Chain) -> impl Iterator<Item = &Leaf<'a>> {
         let mut next = chain.first;
         std::iter::from_fn(move || {
-            let leaf = self.get(next)?;
+            let leaf = self.0.get(next as usize)?;
             next = leaf.next;
             Some(leaf)
         })
     }
 
     /// Adds a value at the end of a chain.
-    pub(crate) fn push(&mut self, chain: &mut Chain, content: Content<'a>, texty: bool) {
-        let from = self.low.len();
-        if texty {
-            match &content {
-                Content::Text(text) => push_lower(&mut self.low, text),
-                Content::Int(number) => drop(write!(self.low, "{number}")),
-                Content::Float(number) => drop(write!(self.low, "{number}")),
-                Content::Bool(truth) => self.low.push_str(if *truth { "true" } else { "false" }),
-                Content::Null | Content::Hollow => {}
-            }
-        }
-        let number = self.leaves.len() as u32;
-        let leaf = Leaf { content, from: from as u32, to: self.low.len() as u32, next: NONE };
-        self.leaves.push(leaf);
-        match self.leaves.get_mut(chain.last as usize) {
+    pub(crate) fn push(&mut self, chain: &mut Chain, content: Content<'a>) {
+        let number = self.0.len() as u32;
+        self.0.push(Leaf::new(content));
+        match self.0.get_mut(chain.last as usize) {
             Some(last) => last.next = number,
             None => chain.first = number,
         }
         chain.last = number;
-    }
-}
-
-/// Adds a text, lower-cased as `str::to_lowercase` does it.
-pub(crate) fn push_lower(low: &mut String, text: &str) {
-    let from = low.len();
-    if text.is_ascii() {
-        low.push_str(text);
-        if let Some(tail) = low.get_mut(from..) {
-            tail.make_ascii_lowercase();
-        }
-    } else if text.contains('Σ') {
-        // The one letter whose lower case depends on its neighbours.
-        low.push_str(&text.to_lowercase());
-    } else {
-        low.extend(text.chars().flat_map(char::to_lowercase));
     }
 }
 

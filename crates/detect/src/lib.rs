@@ -23,6 +23,7 @@ mod detector;
 mod document;
 mod encode;
 mod expr;
+mod folded;
 mod glob;
 mod import;
 mod item;

@@ -8,6 +8,7 @@ use rsigma_parser::ArrayQuantifier;
 
 use crate::ask::{Content, Test};
 use crate::expr::{Expr, Members};
+use crate::leaves::Leaf;
 use crate::table::{ITSELF, Table};
 
 /// True when so many members of the list satisfy the body.
@@ -89,10 +90,7 @@ fn text<'v>(value: &'v Value<'_>) -> Option<Cow<'v, str>> {
 fn asks(test: &Test, value: &Value<'_>) -> bool {
     match value {
         Value::List(list) => list.iter().any(|value| asks(test, value)),
-        value => Content::of(value).is_some_and(|content| {
-            let low = text(value).unwrap_or_default().to_lowercase();
-            test.holds(&content, &low)
-        }),
+        value => Content::of(value).is_some_and(|content| test.holds(&Leaf::new(content))),
     }
 }
 

@@ -6,6 +6,7 @@ use rsigma_parser::fieldpath::{first_unescaped, unescape_brackets};
 use rustc_hash::FxHashMap;
 
 use crate::aliases::Part;
+use crate::folded::Folded;
 
 /// A place in the tree.
 pub(crate) type Node = u32;
@@ -32,18 +33,8 @@ pub(crate) struct Builder {
 /// The finished tree.
 #[derive(Debug)]
 pub(crate) struct Names {
-    /// Open addressing: number of an edge plus one, or nothing.
-    slots: Vec<u32>,
-    edges: Vec<Edge>,
+    edges: Folded<Node>,
     nodes: Vec<Place>,
-}
-
-#[derive(Debug)]
-struct Edge {
-    from: Node,
-    /// The key, its ASCII letters lower-cased.
-    key: Box<str>,
-    to: Node,
 }
 
 /// What is at a place of the tree.
@@ -127,64 +118,23 @@ impl Builder {
     }
 
     pub(crate) fn finish(self) -> Names {
-        let mut edges: Vec<Edge> = self
-            .children
-            .into_iter()
-            .map(|((from, key), to)| Edge { from, key: key.into(), to })
-            .collect();
-        edges.sort_unstable_by_key(|edge| edge.to);
-        let mut slots = vec![0_u32; (edges.len() * 4).next_power_of_two().max(4)];
-        let mask = slots.len() - 1;
-        for (number, edge) in edges.iter().enumerate() {
-            let mut at = hash(edge.from, &edge.key) as usize & mask;
-            while slots.get(at).is_some_and(|slot| *slot != 0) {
-                at = (at + 1) & mask;
-            }
-            if let Some(slot) = slots.get_mut(at) {
-                *slot = number as u32 + 1;
-            }
-        }
-        Names { slots, edges, nodes: self.nodes }
+        let mut edges: Vec<(Node, Box<str>, Node)> =
+            self.children.into_iter().map(|((from, key), to)| (from, key.into(), to)).collect();
+        edges.sort_unstable_by_key(|(_, _, to)| *to);
+        Names { edges: Folded::new(edges), nodes: self.nodes }
     }
 }
 
 impl Names {
     /// The place that a key leads to, in any ASCII case.
     pub(crate) fn child(&self, from: Node, key: &str) -> Option<Node> {
-        let mask = self.slots.len() - 1;
-        let mut at = hash(from, key) as usize & mask;
-        loop {
-            let number = self.slots.get(at).copied().unwrap_or(0).checked_sub(1)?;
-            let edge = self.edges.get(number as usize)?;
-            if edge.from == from && edge.key.eq_ignore_ascii_case(key) {
-                return Some(edge.to);
-            }
-            at = (at + 1) & mask;
-        }
+        self.edges.get(from, key).copied()
     }
 
     /// What is at a place.
     pub(crate) fn place(&self, node: Node) -> Option<&Place> {
         self.nodes.get(node as usize)
     }
-}
-
-/// Folds ASCII case away by setting the bit in which it differs; other bytes that this makes
-/// equal are told apart by the comparison that follows.
-fn hash(from: Node, key: &str) -> u64 {
-    const FOLD: u64 = 0x2020_2020_2020_2020;
-    const MIX: u64 = 0x9E37_79B9_7F4A_7C15;
-    let mut hash = (u64::from(from) ^ key.len() as u64).wrapping_mul(MIX);
-    let (whole, rest) = key.as_bytes().as_chunks::<8>();
-    for chunk in whole {
-        hash = (hash.rotate_left(23) ^ (u64::from_le_bytes(*chunk) | FOLD)).wrapping_mul(MIX);
-    }
-    let mut last = [0; 8];
-    for (to, from) in last.iter_mut().zip(rest) {
-        *to = *from;
-    }
-    hash = (hash.rotate_left(23) ^ (u64::from_le_bytes(last) | FOLD)).wrapping_mul(MIX);
-    hash >> 32 ^ hash
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ use crate::aliases;
 use crate::anchor;
 use crate::ask::{How, Order, Test};
 use crate::expr::Expr;
+use crate::folded::Folded;
 use crate::logsource;
 use crate::names::{Builder, Names, Target};
 use crate::needles::Needles;
@@ -36,7 +37,7 @@ pub(crate) struct Trigger {
 /// The anchors of one field.
 #[derive(Debug)]
 pub(crate) struct Lookup {
-    pub(crate) exact: FxHashMap<Box<str>, Box<[Trigger]>>,
+    pub(crate) exact: Folded<Box<[Trigger]>>,
     pub(crate) starts: Affixes<Trigger>,
     pub(crate) ends: Affixes<Trigger>,
     pub(crate) needles: Needles<Trigger>,
@@ -53,8 +54,6 @@ pub(crate) struct Lookup {
 pub(crate) struct Field {
     /// Its number in the table.
     pub(crate) number: u32,
-    /// True when some question needs the text of its values.
-    pub(crate) texty: bool,
     /// Nothing when no anchor is asked of it.
     pub(crate) lookup: Option<Lookup>,
 }
@@ -104,8 +103,7 @@ impl Program {
             if logsource::sees(&rule.logsource, event) {
                 draft.rule(number, &rule.expr, table);
                 for field in watched.get(&number).into_iter().flatten() {
-                    let field = draft.field(*field);
-                    draft.shown.push(field);
+                    draft.field(*field);
                 }
             }
         }
@@ -120,8 +118,6 @@ struct Draft {
     questions: Vec<(u32, u32, u32)>,
     question_numbers: FxHashMap<u32, u32>,
     rules: Vec<(u32, Expr)>,
-    /// Fields whose text correlations want.
-    shown: Vec<u32>,
 }
 
 impl Draft {
@@ -175,20 +171,6 @@ impl Draft {
 
     fn finish(self, table: &Table, event: &LogSource) -> Program {
         let rarity = self.rarity(table);
-        let mut texty = vec![false; self.fields.len()];
-        for (ask, field, other) in &self.questions {
-            let Some(ask) = table.get(*ask) else { continue };
-            for field in [field, other] {
-                if let Some(texty) = texty.get_mut(*field as usize) {
-                    *texty |= ask.test.wants_text();
-                }
-            }
-        }
-        for field in &self.shown {
-            if let Some(texty) = texty.get_mut(*field as usize) {
-                *texty = true;
-            }
-        }
         let mut anchored: Vec<Vec<u32>> = vec![Vec::new(); self.questions.len()];
         let mut always = Vec::new();
         let mut rules = Vec::with_capacity(self.rules.len());
@@ -245,12 +227,7 @@ impl Draft {
             .fields
             .iter()
             .zip(plans)
-            .zip(texty)
-            .map(|((number, plan), texty)| Field {
-                number: *number,
-                texty,
-                lookup: plan.finish(&rarity),
-            })
+            .map(|(number, plan)| Field { number: *number, lookup: plan.finish(&rarity) })
             .collect();
         let keywords = self.field_numbers.get(&KEYWORDS).copied();
         Program { names, fields, questions, rules, always, keywords }
@@ -373,7 +350,7 @@ impl Plan {
             map.into_iter().map(|(key, triggers)| (key, triggers.into())).collect()
         };
         Some(Lookup {
-            exact: list(self.exact).into_iter().collect(),
+            exact: Folded::new(list(self.exact).into_iter().map(|(key, t)| (0, key, t))),
             starts: Affixes::new(list(self.starts), false),
             ends: Affixes::new(list(self.ends), true),
             needles: Needles::new(list(self.needles), rarity),

@@ -162,3 +162,54 @@ fn hits_of_a_flood_are_bounded_and_always_the_same() {
     assert!(one[0].event_uids.len() <= 1_000);
     assert_eq!(run(3).0, one);
 }
+
+#[test]
+fn spoilt_rules_never_panic_and_what_loads_runs() {
+    let Some(sigma) = common::corpora("sigma") else { return };
+    let texts = common::sigma_rules(&sigma);
+    let mut state = 5_u64;
+    let mut roll = move |sides: usize| {
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % sides.max(1)
+    };
+    let mut spoilt = Vec::new();
+    for text in texts.iter().step_by(5) {
+        let mut bytes = text.text.clone().into_bytes();
+        match roll(4) {
+            0 => bytes.truncate(roll(bytes.len())),
+            1 => {
+                let (from, to) = (roll(bytes.len()), roll(bytes.len()));
+                let piece = bytes[from.min(to)..from.max(to)].to_vec();
+                let at = roll(bytes.len());
+                bytes.splice(at..at, piece);
+            }
+            _ => {
+                for _ in 0..=roll(8) {
+                    let at = roll(bytes.len());
+                    bytes[at] = b"\0\n\t\r '\"[]{}:-*&|#%\\xA9~\xff"[roll(24)];
+                }
+            }
+        }
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        spoilt.push(RuleText { path: format!("{}.yml", spoilt.len()), text });
+    }
+    let count = spoilt.len();
+    let begun = Instant::now();
+    let (rules, problems) = Rules::load(spoilt);
+    assert!(begun.elapsed() < Duration::from_mins(1), "{:?}", begun.elapsed());
+    assert!(rules.list().len() > count / 10 && problems.len() > count / 10);
+    for problem in &problems {
+        assert!(!problem.to_string().is_empty());
+    }
+    let rules = Arc::new(rules);
+    let mut detector = rules.detector();
+    for info in rules.list() {
+        let source = info.logsource.clone().unwrap_or_default();
+        let event = Value::from_json(serde_json::json!({
+            "CommandLine": "\u{0}powershell -enc \u{fffd}é%%", "Image": "", "EventID": [1, "x", null], "a": {"b": []}
+        }));
+        let mut findings = Vec::new();
+        common::with_view(&event, &source, 1, |view| detector.evaluate(view, &mut findings));
+    }
+}

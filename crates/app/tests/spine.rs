@@ -26,6 +26,7 @@ fn options(paths: &[PathBuf], data: &Path, threads: usize) -> Options {
         data: data.to_owned(),
         min_level: Level::Informational,
         threads,
+        again: false,
         now: Micros::from_seconds(1_792_108_800),
     }
 }
@@ -183,4 +184,73 @@ fn damaged_evidence_is_used_as_far_as_it_is_sound() {
     let rows = ask(&data, "SELECT origin, kind, message FROM flaws");
     assert!(rows.iter().any(|r| r["origin"].as_str().unwrap().ends_with("blob.bin")));
     assert!(rows.iter().any(|r| r["origin"].as_str().unwrap().ends_with("deep.json")));
+}
+
+/// All rows of what is concluded, in an order of their own.
+fn conclusions(data: &Path) -> Vec<Vec<serde_json::Value>> {
+    [("matches", "rule_id, event_uid"), ("findings", "1"), ("alerts", "1"), ("incidents", "1")]
+        .iter()
+        .map(|(table, order)| ask(data, &format!("SELECT * FROM {table} ORDER BY {order}")))
+        .collect()
+}
+
+#[test]
+fn evidence_in_two_runs_gives_what_it_gives_in_one() {
+    let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let stages = stages();
+    let whole = run(&stages, &[demo()], one.path(), 2);
+    let parts = ["okta", "windows", "web", "linux"].map(|part| demo().join(part));
+    let part = run(&stages, &parts, two.path(), 2);
+    assert!(part.findings > 0 && part.findings < whole.findings, "{part:?}");
+    let rest = run(&stages, &[demo()], two.path(), 2);
+    assert_eq!(rest.events + part.events, whole.events);
+    assert_eq!((rest.findings, rest.alerts), (whole.findings, whole.alerts));
+    assert_eq!(rest.before.findings, part.findings);
+    assert!(!rest.rules_changed);
+    assert_eq!(conclusions(one.path()), conclusions(two.path()));
+    // Every incident of the first run is there still, or another has its alerts.
+    for incident in &part.incidents {
+        let id = incident.incident_id.to_string();
+        let stays = rest.incidents.iter().any(|i| i.incident_id.to_string() == id);
+        assert!(stays || rest.changes.gone.get(&id).is_some_and(Option::is_some), "{id}");
+    }
+    // Once more changes nothing at all.
+    let again = run(&stages, &[demo()], two.path(), 2);
+    assert_eq!((again.parcels, again.events, again.lake_bytes), (0, 0, 0));
+    assert_eq!(again.incidents.len(), whole.incidents.len());
+    assert_eq!(ask(two.path(), "SELECT count(*) AS n FROM runs")[0]["n"], 2);
+}
+
+#[test]
+fn new_rules_look_at_known_evidence_when_they_are_told_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = tempfile::tempdir().unwrap();
+    let okta = [demo().join("okta"), demo().join("linux")];
+    let none = Stages::load(
+        &Content::built_in(),
+        &RuleChoice { only_paths: true, ..RuleChoice::default() },
+    );
+    let stages = stages();
+    run(&stages, &okta, whole.path(), 2);
+    let without = run(&none, &okta, folder.path(), 2);
+    assert_eq!((without.findings, without.rules_changed), (0, false));
+    let known = run(&stages, &okta, folder.path(), 2);
+    assert_eq!(known.findings, 0);
+    assert!(known.rules_changed && known.known_parcels > 0);
+    let mut options = options(&okta, folder.path(), 2);
+    options.again = true;
+    for _ in 0..2 {
+        let again = investigate(&stages, &options, &Meter::default()).unwrap();
+        assert_eq!((again.events, again.flaws, again.rules_changed), (0, 0, false));
+        assert_eq!(again.parcels_again, known.known_parcels);
+        assert_eq!(conclusions(folder.path()), conclusions(whole.path()));
+    }
+    // What other rules found stays when they are not there any more.
+    let kept = investigate(&none, &options, &Meter::default()).unwrap();
+    assert_eq!(conclusions(folder.path()), conclusions(whole.path()));
+    assert_eq!(kept.findings, ids(whole.path(), "finding_id", "findings").len() as u64);
+    for (column, table) in [("event_uid", "events"), ("digest", "parcels")] {
+        let all = ids(folder.path(), column, table);
+        assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), all.len(), "{table}");
+    }
 }

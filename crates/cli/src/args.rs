@@ -40,7 +40,7 @@ Examples:
   watchfloor investigate *.evtx --rules ~/sigma/rules  with a rule set of your own
   zcat big.log.gz | watchfloor investigate -           from a pipe
   watchfloor query \"SELECT time, user_name FROM authentication WHERE status_id = 2\"
-  watchfloor hunt run rare-parent-child                a saved hunt
+  watchfloor hunt run rare-parents                     a saved hunt
   watchfloor normalize access.log | jq .http_request   events as OCSF, nothing kept
 
 Exit codes:
@@ -86,7 +86,10 @@ pub struct Data {
                   file's format by its content, turns every record into an OCSF event, runs the \
                   Sigma rules, forms incidents, and writes a report.\n\nRunning it again with the \
                   same evidence changes nothing: a parcel that the data folder holds is not read \
-                  twice. Killing it at any moment does no harm: run it again."
+                  twice. New evidence joins what is there: findings, alerts and incidents are \
+                  worked out anew over all of it, and what they were before stays in the earlier \
+                  versions of their tables. Rules that are new look at new evidence only, unless \
+                  --again is given. Killing it at any moment does no harm: run it again."
 )]
 pub struct Investigate {
     /// Files, folders and archives; `-` is standard input.
@@ -100,9 +103,17 @@ pub struct Investigate {
     /// Leave the built-in rules out.
     #[arg(long)]
     pub no_builtin_rules: bool,
+    /// Values for the `%placeholders%` in rules, as JSON: `{"admins": ["anna", "ben"]}`. Rules whose
+    /// placeholders have no values are not loaded.
+    #[arg(long, value_name = "FILE")]
+    pub placeholders: Option<PathBuf>,
     /// The least grave level of finding that is kept.
     #[arg(long, value_name = "LEVEL", default_value = "informational")]
     pub min_level: String,
+    /// Read evidence that the data folder knows again, with the rules as they are now. Its events
+    /// stay; what the loaded rules found in it before gives way to what they find now.
+    #[arg(long)]
+    pub again: bool,
     /// Write no report.
     #[arg(long)]
     pub no_report: bool,
@@ -140,9 +151,11 @@ pub enum Form {
 #[derive(Debug, Args)]
 #[command(
     long_about = "Runs one SELECT over the tables events, findings, alerts, incidents, parcels, \
-                  flaws, unrecognised and runs, and over a view for each OCSF class \
+                  flaws, unrecognised, matches (what correlations count) and runs, and over a view \
+                  for each OCSF class \
                   (authentication, dns_activity, process_activity …). SQL cannot read files or the \
-                  network, and cannot change anything."
+                  network, and cannot change anything. SHOW TABLES and DESCRIBE TABLE say what is \
+                  there."
 )]
 pub struct Query {
     /// The SQL; `-` reads it from standard input.
@@ -162,10 +175,11 @@ pub struct Answer {
     /// Write the answer to a file.
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
-    /// Only events at or after this time (RFC 3339).
+    /// Only what happened at or after this time: `2026-10-14`, `2026-10-14T10:30:00Z`, or `7d` (also
+    /// s, m, h, w) for that long ago. UTC where no zone is written.
     #[arg(long, value_name = "TIME")]
     pub since: Option<String>,
-    /// Only events before this time (RFC 3339).
+    /// Only what happened before this time, in the same forms.
     #[arg(long, value_name = "TIME")]
     pub until: Option<String>,
     /// Most rows to print.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use model::{Finding, Hasher, LogSource};
+use model::{Finding, Hasher, LogSource, Match};
 use rsigma_parser::{CorrelationRule, FilterRule, FilterRuleTarget, SigmaRule};
 use rustc_hash::FxHashMap;
 
@@ -78,6 +78,80 @@ impl Rules {
         correlate::run(&self.correlations, hits, self.hit_limit())
     }
 
+    /// Hits of all detectors and runs put in order: each event once for each rule, and of each rule no
+    /// more than [`Rules::hit_limit`], the earliest. Says how many were left out.
+    pub fn settled(&self, hits: Vec<Hit>) -> (Vec<Hit>, u64) {
+        let by_rule = correlate::by_rule(hits);
+        let mut left_out = 0;
+        let mut settled = Vec::new();
+        for mut hits in by_rule.into_values() {
+            left_out += hits.len().saturating_sub(self.hit_limit()) as u64;
+            hits.truncate(self.hit_limit());
+            settled.append(&mut hits);
+        }
+        (settled, left_out)
+    }
+
+    /// Hits as they are kept until more evidence comes.
+    pub fn kept<'r>(&'r self, hits: &'r [Hit]) -> impl Iterator<Item = Match> + 'r {
+        hits.iter().filter_map(|hit| {
+            let info = &self.rule(hit.rule)?.info;
+            let names = self.watched(hit.rule)?.iter().map(|field| self.table.field_name(*field));
+            Some(Match {
+                rule_id: info.id.clone(),
+                rule_version: info.version.clone(),
+                time: hit.time,
+                event_uid: hit.uid,
+                fields: names.map(Arc::from).zip(hit.values.iter().cloned()).collect(),
+                entities: hit.entities.clone(),
+                source: hit.source.clone(),
+            })
+        })
+    }
+
+    /// Kept hits again. Those whose rule is no longer what it was come back as they are.
+    pub fn recalled(&self, kept: Vec<Match>) -> (Vec<Hit>, Vec<Match>) {
+        let numbers: FxHashMap<(&str, &str), u32> = self
+            .watched
+            .keys()
+            .filter_map(|rule| {
+                let info = &self.rule(*rule)?.info;
+                Some(((&*info.id, &*info.version), *rule))
+            })
+            .collect();
+        let (mut hits, mut foreign) = (Vec::with_capacity(kept.len()), Vec::new());
+        for one in kept {
+            let number = numbers.get(&(&*one.rule_id, &*one.rule_version));
+            match number.and_then(|rule| Some((*rule, self.values(*rule, &one)?))) {
+                Some((rule, values)) => hits.push(Hit {
+                    rule,
+                    time: one.time,
+                    uid: one.event_uid,
+                    values,
+                    entities: one.entities,
+                    source: one.source,
+                }),
+                None => foreign.push(one),
+            }
+        }
+        (hits, foreign)
+    }
+
+    /// The values that a hit of the rule carries; nothing when one of the fields was not kept.
+    fn values(&self, rule: u32, kept: &Match) -> Option<Box<[Option<Box<str>>]>> {
+        let fields = self.watched(rule)?.iter().map(|field| self.table.field_name(*field));
+        let value = |name: &str| kept.fields.iter().find(|(known, _)| **known == *name);
+        fields.map(|name| value(name).map(|(_, value)| value.clone())).collect()
+    }
+
+    /// Ids of the rules that a correlation counts, directly or through others; `None` when `id` and
+    /// `version` are of no loaded correlation.
+    pub fn counted_by(&self, id: &str, version: &str) -> Option<Vec<Arc<str>>> {
+        let is_it = |rule: &Correlation| *rule.info.id == *id && *rule.info.version == *version;
+        self.correlations.iter().find(|rule| is_it(rule))?;
+        Some(self.parts(id).map(|rule| rule.info.id.clone()).collect())
+    }
+
     /// Ids of the correlations that hold over the hits, silent ones included.
     pub(crate) fn fired(&self, hits: Vec<Hit>) -> Vec<Arc<str>> {
         correlate::fired(&self.correlations, hits, self.hit_limit())
@@ -85,20 +159,23 @@ impl Rules {
 
     /// The log sources of the rules that a correlation counts, directly or through others.
     pub(crate) fn counted(&self, id: &str) -> Vec<&LogSource> {
+        self.parts(id).map(|rule| &rule.logsource).collect()
+    }
+
+    /// The rules that a correlation counts, directly or through others.
+    fn parts(&self, id: &str) -> impl Iterator<Item = &Rule> {
         let mut open: Vec<usize> =
             self.correlations.iter().position(|rule| *rule.info.id == *id).into_iter().collect();
         let mut out = Vec::new();
         while let Some(correlation) = open.pop().and_then(|at| self.correlations.get(at)) {
             for part in &correlation.parts {
                 match part.what {
-                    What::Rule(number) => {
-                        out.extend(self.rule(number).map(|rule| &rule.logsource));
-                    }
+                    What::Rule(number) => out.extend(self.rule(number)),
                     What::Correlation(at) => open.push(at),
                 }
             }
         }
-        out
+        out.into_iter()
     }
 
     /// How many hits are kept for each rule that correlations count. The earliest are kept.

@@ -8,7 +8,7 @@ use arrow::array::{
 };
 use arrow::datatypes::{DataType, Field};
 use arrow::record_batch::RecordBatch;
-use model::{Alert, Digest, Finding, Flaw, Incident, Level, Micros, Parcel, RiskPart};
+use model::{Alert, Digest, Finding, Flaw, Incident, Level, Match, Micros, Parcel, RiskPart};
 use serde::Serialize;
 
 use crate::error::Result;
@@ -29,6 +29,8 @@ pub struct ParcelRow {
     pub flaws: u64,
     /// What a person should know: why it was not read, what it looks like.
     pub note: String,
+    /// First and last of the times that its records themselves tell.
+    pub span: Option<(Micros, Micros)>,
 }
 
 /// A flaw with its place.
@@ -72,6 +74,23 @@ pub struct RunRow {
     pub version: String,
     /// Figures of the run, as JSON.
     pub summary: serde_json::Value,
+}
+
+/// Matches as rows.
+pub fn matches_batch(matches: &[Match]) -> Result<RecordBatch> {
+    let all = matches;
+    batch(
+        Table::Matches,
+        vec![
+            texts(all.iter().map(|m| &m.rule_id)),
+            texts(all.iter().map(|m| &m.rule_version)),
+            times(all.iter().map(|m| Some(m.time))),
+            texts(all.iter().map(|m| m.event_uid.to_string())),
+            texts(all.iter().map(|m| json(&m.fields))),
+            lists(all.iter().map(|m| m.entities.iter().map(ToString::to_string))),
+            texts(all.iter().map(|m| &m.source)),
+        ],
+    )
 }
 
 /// Findings as rows.
@@ -177,6 +196,8 @@ pub fn parcels_batch(parcels: &[ParcelRow]) -> Result<RecordBatch> {
             longs(all.iter().map(|p| p.events)),
             longs(all.iter().map(|p| p.flaws)),
             texts(all.iter().map(|p| &p.note)),
+            times(all.iter().map(|p| p.span.map(|(first, _)| first))),
+            times(all.iter().map(|p| p.span.map(|(_, last)| last))),
         ],
     )
 }

@@ -35,6 +35,28 @@ pub(crate) async fn open(place: &Place, table: Table) -> Result<Option<DeltaTabl
     }
 }
 
+/// The files that the table held before `run` wrote to it, where that is not what it holds now.
+pub(crate) async fn files_before(
+    place: &Place,
+    table: Table,
+    delta: &DeltaTable,
+    is_of_run: impl Fn(&LiveFile) -> bool,
+) -> Result<Vec<LiveFile>> {
+    let mut version = delta.version().unwrap_or_default();
+    while version > 0 {
+        version -= 1;
+        let url = place.table_url(table)?;
+        let loaded =
+            async { DeltaTableBuilder::from_url(url)?.with_version(version).load().await }.await;
+        let earlier = loaded.map_err(LakeError::delta("read", table.name()))?;
+        let held = files(&earlier, table)?;
+        if !held.iter().any(&is_of_run) {
+            return Ok(held);
+        }
+    }
+    Ok(Vec::new())
+}
+
 /// The table, made when there is none and widened when this version knows more columns.
 pub(crate) async fn open_or_create(place: &Place, table: Table) -> Result<DeltaTable> {
     if let Some(delta) = open(place, table).await? {
@@ -86,7 +108,8 @@ pub(crate) async fn commit(
     let mut properties = CommitProperties::default();
     let operation = match change {
         Change::Append { .. } | Change::TakeBack { .. } => {
-            DeltaOperation::Write { mode: SaveMode::Append, partition_by: None, predicate: None }
+            let mode = if removes.is_empty() { SaveMode::Append } else { SaveMode::Overwrite };
+            DeltaOperation::Write { mode, partition_by: None, predicate: None }
         }
         Change::Delete => DeltaOperation::Delete { predicate: None },
         Change::Compact => DeltaOperation::Optimize { predicate: None, target_size: 0 },
@@ -109,7 +132,7 @@ pub(crate) async fn commit(
 /// Why a commit is made.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Change<'a> {
-    /// A run's rows.
+    /// A run's rows, in the place of those that it takes away.
     Append {
         /// The run.
         run: &'a str,
@@ -131,14 +154,29 @@ pub(crate) enum Change<'a> {
 
 /// A file for the log.
 pub(crate) fn add_action(file: &Written, data_change: bool) -> Add {
-    let day = file.day.iter().map(|day| ("day".to_owned(), Some(day.clone())));
+    add(&file.path, file.day.as_ref(), file.size, Some(&file.statistics), data_change)
+}
+
+/// A file that was part of the table before, for the log.
+pub(crate) fn add_again(file: &LiveFile) -> Add {
+    add(&file.path, file.day.as_ref(), file.size, file.statistics.as_ref(), true)
+}
+
+fn add(
+    path: &str,
+    day: Option<&String>,
+    size: u64,
+    statistics: Option<&String>,
+    data_change: bool,
+) -> Add {
+    let day = day.iter().map(|day| ("day".to_owned(), Some((*day).clone())));
     Add {
-        path: file.path.clone(),
+        path: path.to_owned(),
         partition_values: day.collect(),
-        size: file.size as i64,
+        size: size as i64,
         modification_time: now_millis(),
         data_change,
-        stats: Some(file.statistics.clone()),
+        stats: statistics.cloned(),
         tags: None,
         deletion_vector: None,
         base_row_id: None,

@@ -2,7 +2,7 @@
 //!
 //! A lake is a folder with one Delta table for each row of [`Table`]. A [`Run`] writes: batches go to
 //! a thread that sorts them, lays them down as Parquet and, at the end, makes one commit for each
-//! table. Readers take a [`SnapshotTable`] of one version and need no lock.
+//! table: what was read is added, what was concluded takes the place of earlier conclusions. Readers take a [`SnapshotTable`] of one version and need no lock.
 //!
 //! This room knows no SQL (that is `hunt`), no rule and no format.
 
@@ -22,7 +22,7 @@ mod writer;
 
 pub use batches::{
     FlawRow, ParcelRow, RunRow, UnrecognisedRow, alerts_batch, findings_batch, flaws_batch,
-    incidents_batch, parcels_batch, runs_batch, unrecognised_batch,
+    incidents_batch, matches_batch, parcels_batch, runs_batch, unrecognised_batch,
 };
 pub use error::{LakeError, Result};
 pub use keep::Kept;

@@ -1,7 +1,8 @@
 //! A run: everything that one look at some evidence writes, all or nothing.
 //!
 //! Each table is committed once for a run, and the commit carries the run's id and a mark: odd when
-//! the rows are there, even when they were taken back. So after a crash at any moment
+//! the rows are there, even when they were taken back. What a run concluded takes the place of earlier
+//! conclusions, which come back when it is taken back. So after a crash at any moment
 //!
 //! - the same run, started again, writes only the tables that it had not committed yet;
 //! - another run first takes back what the broken one left, so that no event is there twice and no
@@ -12,9 +13,10 @@ use std::path::PathBuf;
 
 use arrow::record_batch::RecordBatch;
 use deltalake::DeltaTable;
+use deltalake::kernel::Remove;
 use model::Hasher;
 
-use crate::delta::{self, Change, LiveFile, add_action};
+use crate::delta::{self, Change, LiveFile, add_action, add_again};
 use crate::error::{LakeError, Result};
 use crate::place::{Place, WriterLock};
 use crate::schema::Table;
@@ -115,8 +117,9 @@ impl Run {
                 *rows.entry(*table).or_insert(0) += file.rows;
                 adds.push(add_action(file, true));
             }
+            let removes = if table.is_concluded() { removes(delta, *table)? } else { Vec::new() };
             let change = Change::Append { run: &id, mark: mark.unwrap_or(0) + 1 };
-            delta::commit(&place, *table, delta, adds, Vec::new(), change).await?;
+            delta::commit(&place, *table, delta, adds, removes, change).await?;
         }
         if let Some(staging) = staging {
             let _ = std::fs::remove_dir_all(staging);
@@ -124,6 +127,12 @@ impl Run {
         let bytes = written.iter().map(|file| file.size).sum();
         Ok(Committed { rows, bytes, files: written.len() })
     }
+}
+
+/// Takes away all that the table holds.
+fn removes(delta: &DeltaTable, table: Table) -> Result<Vec<Remove>> {
+    let files = delta::files(delta, table)?;
+    Ok(files.into_iter().map(|file| file.remove.as_ref().clone()).collect())
 }
 
 /// What every writer begins with: the lock (local lakes), all tables, and nothing left of runs that
@@ -218,13 +227,18 @@ async fn take_back_broken(
             if !is_committed(mark) {
                 continue;
             }
-            let removes = delta::files(delta, *table)?
-                .iter()
-                .filter(|file| run_of(file.name()) == Some(run))
-                .map(|file| file.remove.as_ref().clone())
-                .collect();
+            let is_of_run = |file: &LiveFile| run_of(file.name()) == Some(run.as_str());
+            let live = delta::files(delta, *table)?;
+            let removes =
+                live.iter().filter(|f| is_of_run(f)).map(|f| f.remove.as_ref().clone()).collect();
+            let back = if table.is_concluded() {
+                delta::files_before(place, *table, delta, is_of_run).await?
+            } else {
+                Vec::new()
+            };
+            let adds = back.iter().map(add_again).collect();
             let change = Change::TakeBack { run, mark: mark + 1 };
-            delta::commit(place, *table, delta, Vec::new(), removes, change).await?;
+            delta::commit(place, *table, delta, adds, removes, change).await?;
             delta.update_state().await.map_err(LakeError::delta("read", table.name()))?;
         }
     }

@@ -7,6 +7,10 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 
 /// The tables of a lake, in the order in which a run commits them. `Parcels` comes after what was
 /// read from the parcels and `Runs` comes last: a parcel that is listed has been read to its end.
+///
+/// What was read is added to. What was concluded ([`Table::is_concluded`]) is written anew by every
+/// run that writes it, over all that the lake holds; earlier conclusions stay in the table's earlier
+/// versions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Table {
     /// Every event, one wide row each.
@@ -15,6 +19,8 @@ pub enum Table {
     Flaws,
     /// Records that no source definition knew, by shape, with a sample.
     Unrecognised,
+    /// Rules that matched, as far as correlations count them.
+    Matches,
     /// What detection found.
     Findings,
     /// What triage made of the findings.
@@ -29,10 +35,11 @@ pub enum Table {
 
 impl Table {
     /// All tables, in the order of commits.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Events,
         Self::Flaws,
         Self::Unrecognised,
+        Self::Matches,
         Self::Findings,
         Self::Alerts,
         Self::Incidents,
@@ -46,6 +53,7 @@ impl Table {
             Self::Events => "events",
             Self::Flaws => "flaws",
             Self::Unrecognised => "unrecognised",
+            Self::Matches => "matches",
             Self::Findings => "findings",
             Self::Alerts => "alerts",
             Self::Incidents => "incidents",
@@ -89,10 +97,15 @@ impl Table {
         }
     }
 
+    /// True for conclusions: they are true of all evidence together, so a run writes them anew.
+    pub fn is_concluded(self) -> bool {
+        matches!(self, Self::Matches | Self::Findings | Self::Alerts | Self::Incidents)
+    }
+
     /// The column that says when a row happened, where it has one: what `--since` and `--until` mean.
     pub fn time_column(self) -> Option<&'static str> {
         match self {
-            Self::Events | Self::Findings => Some("time"),
+            Self::Events | Self::Matches | Self::Findings => Some("time"),
             Self::Alerts | Self::Incidents => Some("last_time"),
             _ => None,
         }
@@ -110,6 +123,7 @@ impl Table {
                 "parcel_offset",
                 "received_at",
             ],
+            Self::Matches => &["time"],
             Self::Findings => &["time", "severity_id"],
             Self::Alerts | Self::Incidents => &["first_time", "last_time", "risk"],
             Self::Flaws => &["parcel_digest", "offset"],
@@ -122,6 +136,15 @@ impl Table {
     fn fields(self) -> Vec<Field> {
         match self {
             Self::Events => event_fields(),
+            Self::Matches => vec![
+                text("rule_id"),
+                text("rule_version"),
+                time("time"),
+                text("event_uid"),
+                text("fields"),
+                texts("entities"),
+                text("source"),
+            ],
             Self::Findings => vec![
                 text("finding_id"),
                 text("kind"),
@@ -192,6 +215,8 @@ impl Table {
                 long("events"),
                 long("flaws"),
                 text("note"),
+                time("first_time"),
+                time("last_time"),
             ],
             Self::Flaws => vec![
                 text("parcel_digest"),

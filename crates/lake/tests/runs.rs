@@ -42,6 +42,7 @@ fn parcel(digest: Digest) -> ParcelRow {
         events: 1,
         flaws: 0,
         note: String::new(),
+        span: None,
     }
 }
 
@@ -273,6 +274,55 @@ async fn small_files_are_put_together_and_rows_are_deleted_for_good() {
     assert!(run.is_complete());
     run.commit().await.unwrap();
     assert_eq!(count(&lake, Table::Events).await, 4_000 - theirs);
+}
+
+/// Writes a run of one match.
+fn conclude(run: &Run, key: &str) {
+    let one = model::Match {
+        rule_id: key.into(),
+        rule_version: "1".into(),
+        time: Micros(0),
+        event_uid: model::EventUid([0; 16]),
+        fields: vec![],
+        entities: [].into(),
+        source: "test".into(),
+    };
+    run.writer().write(Table::Matches, lake::matches_batch(&[one]).unwrap()).unwrap();
+    run.writer().write(Table::Runs, lake::runs_batch(&[run_row(key)]).unwrap()).unwrap();
+}
+
+#[tokio::test]
+async fn conclusions_take_the_place_of_earlier_ones_and_come_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let lake = Lake::open(dir.path().to_str().unwrap()).unwrap();
+    let of = |key: &str| format!("SELECT count(*) FROM matches WHERE rule_id = '{key}'");
+    for key in ["first", "second"] {
+        let run = lake.run(key).await.unwrap();
+        conclude(&run, key);
+        run.commit().await.unwrap();
+        assert_eq!(count(&lake, Table::Matches).await, 1);
+        assert_eq!(ask(&lake, Table::Matches, &of(key)).await, 1);
+    }
+    // A run whose last commit a kill took away: it is as if it had never been.
+    let run = lake.run("broken").await.unwrap();
+    conclude(&run, "broken");
+    run.commit().await.unwrap();
+    let log = dir.path().join("runs/_delta_log");
+    let mut commits: Vec<_> =
+        std::fs::read_dir(&log).unwrap().flatten().map(|entry| entry.path()).collect();
+    commits.sort();
+    std::fs::remove_file(commits.last().unwrap()).unwrap();
+    assert_eq!(ask(&lake, Table::Matches, &of("broken")).await, 1);
+    let run = lake.run("other").await.unwrap();
+    assert_eq!(ask(&lake, Table::Matches, &of("second")).await, 1);
+    assert_eq!(count(&lake, Table::Matches).await, 1);
+    drop(run);
+    // And the same run again, which was taken back, is whole after all.
+    let run = lake.run("broken").await.unwrap();
+    conclude(&run, "broken");
+    run.commit().await.unwrap();
+    assert_eq!(ask(&lake, Table::Matches, &of("broken")).await, 1);
+    assert_eq!(count(&lake, Table::Matches).await, 1);
 }
 
 #[test]

@@ -73,6 +73,26 @@ pub struct MatchedField {
     pub pattern: Option<Arc<str>>,
 }
 
+/// A rule that matched an event, as it is kept for the correlations that count it: they may have to
+/// be worked out again when more evidence comes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Match {
+    /// The rule's id.
+    pub rule_id: Arc<str>,
+    /// Hash of the rule's text.
+    pub rule_version: Arc<str>,
+    /// Event time.
+    pub time: Micros,
+    /// The event.
+    pub event_uid: EventUid,
+    /// The fields that correlations group by or count, with their values where the event has them.
+    pub fields: Vec<(Arc<str>, Option<Box<str>>)>,
+    /// Who and what the event is about.
+    pub entities: Arc<[Entity]>,
+    /// Name of the event's source definition.
+    pub source: Arc<str>,
+}
+
 /// The span of a correlation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Window {

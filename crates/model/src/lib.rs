@@ -22,7 +22,7 @@ mod value;
 
 pub use alert::{Alert, Incident, RiskPart};
 pub use entity::{Entity, EntityKind};
-pub use finding::{Finding, FindingKind, MatchedField, Window};
+pub use finding::{Finding, FindingKind, Match, MatchedField, Window};
 pub use id::{
     AlertId, Digest, EventUid, FindingId, Hasher, IdError, IncidentId, UID_INDEXES, UID_OFFSETS,
 };

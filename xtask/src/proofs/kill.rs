@@ -10,13 +10,15 @@ use super::{Dice, option, program, query, run, scratch, strings};
 /// Every id that must not change, by table.
 const IDS: &[(&str, &str)] = &[
     ("events", "event_uid"),
+    ("matches", "rule_id || ' ' || event_uid"),
     ("findings", "finding_id"),
     ("alerts", "alert_id"),
     ("incidents", "incident_id"),
     ("parcels", "digest"),
 ];
 
-/// `--times N` (20), `--seed N`, `--evidence DIR` (demo/evidence), `--bin PATH`.
+/// `--times N` (20), `--seed N`, `--evidence DIR` (demo/evidence), `--bin PATH`, and `--first DIR`:
+/// evidence that an earlier run has read, so that the killed ones add to what is there.
 #[allow(clippy::print_stdout)]
 pub(crate) fn kill(args: &[String]) -> Result<(), String> {
     let program = program(args)?;
@@ -25,11 +27,18 @@ pub(crate) fn kill(args: &[String]) -> Result<(), String> {
     let mut dice = Dice(number("--seed", 7));
     let evidence = option(args, "--evidence").unwrap_or("demo/evidence");
     let folder = scratch("kill")?;
-    let command = |data: &Path| {
+    let investigate = |evidence: &str, data: &Path| {
         let data = data.display().to_string();
         strings(&["investigate", evidence, "--data", &data, "--quiet", "--no-report"])
     };
+    let command = |data: &Path| investigate(evidence, data);
+    let begin = |data: &Path| -> Result<(), String> {
+        let Some(first) = option(args, "--first") else { return Ok(()) };
+        let ended = run(&program, &investigate(first, data), &folder, Duration::from_mins(10))?;
+        if ended.code == Some(0) { Ok(()) } else { Err(format!("the first run: {}", ended.err)) }
+    };
     let whole = folder.join("whole");
+    begin(&whole)?;
     let ended = run(&program, &command(&whole), &folder, Duration::from_mins(10))?;
     if ended.code != Some(0) {
         return Err(format!("the uninterrupted run failed: {}", ended.err));
@@ -42,6 +51,7 @@ pub(crate) fn kill(args: &[String]) -> Result<(), String> {
     let mut struck = 0;
     for time in 0..times {
         let data = folder.join(format!("{time}"));
+        begin(&data)?;
         // One to three kills of one data folder, each somewhere in the run.
         for _ in 0..=dice.below(3) {
             let mut child = Command::new(&program)

@@ -21,6 +21,8 @@ pub(crate) struct Job {
     pub(crate) index: usize,
     pub(crate) modified: Option<Micros>,
     pub(crate) parser: &'static str,
+    /// True when the lake holds its events: only the rules look at it.
+    pub(crate) known: bool,
 }
 
 /// A piece of work: a chunk of a parcel.
@@ -36,6 +38,8 @@ pub(crate) struct Fed {
     pub(crate) flaws: Vec<FlawRow>,
     /// Parcels left out because an earlier run has read them.
     pub(crate) known: u64,
+    /// Parcels that an earlier run has read and that were read again for the rules.
+    pub(crate) again: BTreeSet<Digest>,
 }
 
 /// Where the feed takes from and what it must not read again.
@@ -44,12 +48,13 @@ pub(crate) struct Source<'s> {
     pub(crate) spool: &'s Path,
     pub(crate) now: Micros,
     pub(crate) known: &'s BTreeSet<Digest>,
+    /// Known parcels are read again, for the rules alone.
+    pub(crate) again: bool,
 }
 
 /// Feeds the workers until the evidence ends, the person stops it, or nobody takes any more.
 pub(crate) fn feed(source: &Source<'_>, meter: &Meter, work: &SyncSender<Work>) -> Fed {
-    let mut feeder =
-        Feeder { known: source.known, meter, work, seen: BTreeMap::new(), fed: Fed::default() };
+    let mut feeder = Feeder { source, meter, work, seen: BTreeMap::new(), fed: Fed::default() };
     collect::walk(source.inputs, &Limits::default(), source.spool, source.now, &mut |found| {
         match found {
             Found::Evidence(evidence) => feeder.evidence(&evidence),
@@ -67,7 +72,7 @@ pub(crate) fn feed(source: &Source<'_>, meter: &Meter, work: &SyncSender<Work>) 
 }
 
 struct Feeder<'f> {
-    known: &'f BTreeSet<Digest>,
+    source: &'f Source<'f>,
     meter: &'f Meter,
     work: &'f SyncSender<Work>,
     /// Digest to origin: equal bytes are the same events, told once.
@@ -80,7 +85,9 @@ impl Feeder<'_> {
         if !parcel.origin.contains("!/") {
             Meter::add(&self.meter.bytes_done, parcel.size);
         }
-        self.enter(parcel, kind, "");
+        if !self.source.known.contains(&parcel.digest) {
+            self.enter(parcel, kind, "");
+        }
     }
 
     fn evidence(&mut self, evidence: &Evidence) -> ControlFlow<()> {
@@ -101,8 +108,12 @@ impl Feeder<'_> {
     }
 
     fn read(&mut self, parcel: Parcel, evidence: &Evidence) -> Read {
-        if self.known.contains(&parcel.digest) {
+        let known = self.source.known.contains(&parcel.digest);
+        if known && !self.source.again {
             self.fed.known += 1;
+            return Read::Skipped;
+        }
+        if known && !self.fed.again.insert(parcel.digest) {
             return Read::Skipped;
         }
         if parcel.size == 0 {
@@ -140,6 +151,7 @@ impl Feeder<'_> {
             modified: evidence.modified,
             parser: format.name(),
             parcel: parcel.clone(),
+            known,
         });
         self.enter(parcel, format.name(), "");
         let mut end = 0;
@@ -168,11 +180,17 @@ impl Feeder<'_> {
     }
 
     fn enter(&mut self, parcel: Parcel, format: &str, note: &str) {
+        if self.fed.again.contains(&parcel.digest) {
+            return;
+        }
         let entry = Entry { parcel, format: format.to_owned(), note: note.to_owned() };
         self.fed.entries.push(entry);
     }
 
     fn flaw(&mut self, parcel: &Parcel, flaw: Flaw) {
+        if self.fed.again.contains(&parcel.digest) {
+            return;
+        }
         let row = FlawRow { parcel: Some(parcel.digest), origin: parcel.origin.clone(), flaw };
         self.fed.flaws.push(row);
     }

@@ -2,14 +2,16 @@
 //!
 //! One thread walks and cuts ([`feed`]), workers read, normalise and detect ([`worker`]), the lake's
 //! own thread writes. When the evidence ends, correlations are worked out over what the workers kept,
-//! and triage goes through the findings in time order ([`spill`]).
+//! and triage goes through the findings in time order ([`spill`]), those of earlier runs on the same data
+//! folder among them ([`past`]).
 
 mod feed;
+mod past;
 mod spill;
 mod tally;
 mod worker;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -18,10 +20,12 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use collect::Input;
 use detect::Hit;
 use lake::{FlawRow, Run, RunRow, RunWriter, Table};
-use model::{Alert, Finding, Hasher, Incident, Level, Micros};
+use model::{Finding, Hasher, Incident, Level, Match, Micros};
 use triage::{Policy, Triaged};
 
 use self::feed::{Fed, Source, Work, feed};
+use self::past::{Again, Past};
+pub use self::past::{Before, Changes};
 use self::spill::{Sorted, Spill};
 use self::tally::Book;
 use self::worker::{Shared, Worker};
@@ -29,8 +33,12 @@ use crate::Meter;
 use crate::failure::{Failure, Kind, system};
 use crate::stages::Stages;
 
-/// Findings in one batch of the lake.
+/// Findings or matches in one batch of the lake.
 const BATCH: usize = 4_096;
+/// Common entities that the run's own row names.
+const COMMON: usize = 20;
+/// Rules that did not load that it names.
+const PROBLEMS: usize = 200;
 
 /// What to investigate, and how.
 #[derive(Debug, Clone)]
@@ -43,17 +51,23 @@ pub struct Options {
     pub min_level: Level,
     /// Threads that parse and detect.
     pub threads: usize,
+    /// Read evidence that the data folder knows again, for the rules alone: their findings take the
+    /// place of those that the same rules made before.
+    pub again: bool,
     /// The time of receipt.
     pub now: Micros,
 }
 
-/// What came of it.
-#[derive(Debug, Clone, serde::Serialize)]
+/// What came of it. Findings, alerts and incidents are those of the whole data folder; the rest is of
+/// this run.
+#[derive(Debug, Clone, Default, serde::Serialize)]
 pub struct Outcome {
     /// Parcels that were read.
     pub parcels: u64,
     /// Parcels left out because an earlier run on this data folder has read them.
     pub known_parcels: u64,
+    /// Parcels that an earlier run has read and that were read again for the rules.
+    pub parcels_again: u64,
     /// Events written.
     pub events: u64,
     /// Events that no source definition knew.
@@ -74,51 +88,126 @@ pub struct Outcome {
     pub lake_bytes: u64,
     /// Rules loaded, and rules that did not load.
     pub rules: (usize, usize),
+    /// Matches that correlations did not count because there were too many of a rule.
+    pub hits_left_out: u64,
+    /// What the data folder held before.
+    pub before: Before,
+    /// What became of the incidents that it held.
+    pub changes: Changes,
+    /// True when parcels were left out that had been read with other rules or definitions: these have
+    /// not looked at them.
+    pub rules_changed: bool,
 }
 
 /// Runs an investigation into a data folder. Stopping the meter ends it without a trace in the lake.
 pub fn investigate(stages: &Stages, options: &Options, meter: &Meter) -> Result<Outcome, Failure> {
+    missing(&options.inputs)?;
     let spool = options.data.join("tmp");
-    fs::create_dir_all(&spool).map_err(system("cannot make the data folder"))?;
+    fs::create_dir_all(&spool).map_err(|error| {
+        let folder = options.data.display();
+        Failure::new(Kind::System, format!("cannot write to the data folder {folder}: {error}"))
+            .hint("name another with --data")
+    })?;
     let survey = collect::survey(&options.inputs);
     Meter::add(&meter.bytes_total, survey.bytes);
     meter.enter("reading");
     let runtime = crate::runtime()?;
     let lake = crate::open_lake(&options.data)?;
-    let run_key = run_key(stages, options);
+    let runs = past::runs(&options.data)?;
+    let run_key = run_key(stages, options, runs);
     let run = runtime.block_on(lake.run(&run_key)).map_err(from_lake)?;
-    let known = runtime.block_on(lake.known_parcels()).map_err(from_lake)?;
+    let past = Past::read(&options.data, runs)?;
+    // A run that was killed between its last commits has listed its parcels but is not done with them.
+    let known = if run.is_committed(Table::Parcels) {
+        BTreeSet::new()
+    } else {
+        runtime.block_on(lake.known_parcels()).map_err(from_lake)?
+    };
 
     let spill = Mutex::new(Spill::new(&spool));
     let shared =
         Shared { stages, meter, writer: run.writer(), spill: &spill, min_level: options.min_level };
-    let source = Source { inputs: &options.inputs, spool: &spool, now: options.now, known: &known };
-    let mut read = read_all(&source, &shared, options.threads)?;
+    let source = Source {
+        inputs: &options.inputs,
+        spool: &spool,
+        now: options.now,
+        known: &known,
+        again: options.again,
+    };
+    let mut read = read_all(&source, &shared, options.threads).map_err(unharmed)?;
     if meter.stopped() {
         return Err(Failure::new(Kind::Interrupted, "stopped; nothing was written to the lake")
             .hint("run the same command again to start over"));
     }
-    if read.fed.entries.is_empty() && read.fed.known == 0 && run_has_nothing(&read.fed) {
-        return Err(nothing(&read.fed));
+    read.fed.flaws.retain(|flaw| !past.knows_flaw(flaw));
+    if read.fed.entries.is_empty() && read.fed.again.is_empty() {
+        if read.fed.known == 0 && run_has_nothing(&read.fed) {
+            return Err(nothing(&read.fed));
+        }
+        return unchanged(&past, &read.fed, stages);
     }
 
     meter.enter("detecting");
-    let mut spill = spill.into_inner().map_err(|_| defect("a worker thread failed"))?;
-    let mut correlated = stages.rules.correlate(std::mem::take(&mut read.hits));
+    let spill = spill.into_inner().map_err(|_| defect("a worker thread failed"))?;
+    let sorted = detect_all(&mut read, spill, &past, stages, options, &run.writer(), meter)?;
+    meter.enter("triage");
+    let (triaged, findings) = triage_all(sorted, &run.writer())?;
+
+    meter.enter("writing");
+    let outcome = finish(&read, &past, &triaged, findings, stages);
+    write_rest(&run, &read, &triaged, &outcome, &run_key, stages, options)?;
+    let committed = runtime.block_on(run.commit()).map_err(from_lake).map_err(unharmed)?;
+    Ok(Outcome { lake_bytes: committed.bytes, incidents: triaged.incidents, ..outcome })
+}
+
+/// The outcome of a run that met nothing new: what the data folder holds, which stays as it is.
+fn unchanged(past: &Past, fed: &Fed, stages: &Stages) -> Result<Outcome, Failure> {
+    Ok(Outcome {
+        known_parcels: fed.known,
+        flaws: fed.flaws.len() as u64,
+        findings: past.before.findings,
+        alerts: past.before.alerts,
+        incidents: past.standing()?,
+        rules: (stages.rules.list().len(), stages.rule_problems.len()),
+        before: past.before,
+        rules_changed: past.differs_from(&stages.digest),
+        ..Outcome::default()
+    })
+}
+
+/// Works out the correlations over all matches, and takes up what earlier runs found.
+fn detect_all(
+    read: &mut Read,
+    mut spill: Spill,
+    past: &Past,
+    stages: &Stages,
+    options: &Options,
+    writer: &RunWriter,
+    meter: &Meter,
+) -> Result<Sorted, Failure> {
+    let rules = &*stages.rules;
+    let mut again = Again::new(rules, options.min_level, &read.fed.again);
+    let mut hits = std::mem::take(&mut read.hits);
+    let (earlier, foreign) = past.matches(&again)?;
+    again.learn(&foreign);
+    hits.extend(earlier);
+    let (hits, left_out) = rules.settled(hits);
+    read.hits_left_out += left_out;
+    let mut batch: Vec<Match> = Vec::with_capacity(BATCH);
+    let mut kept = foreign.into_iter().chain(rules.kept(&hits)).peekable();
+    while kept.peek().is_some() {
+        batch.clear();
+        batch.extend(kept.by_ref().take(BATCH));
+        let rows = lake::matches_batch(&batch).map_err(from_lake)?;
+        writer.write(Table::Matches, rows).map_err(from_lake)?;
+    }
+    drop(kept);
+    let mut correlated = rules.correlate(hits);
     correlated.retain(|finding| finding.level >= options.min_level);
     Meter::add(&meter.findings, correlated.len() as u64);
     spill.add(&mut correlated).map_err(system("cannot keep findings"))?;
-
-    meter.enter("triage");
-    let findings = spill.count();
-    let sorted = spill.sorted().map_err(system("cannot sort findings"))?;
-    let triaged = triage_all(sorted, &run.writer())?;
-
-    meter.enter("writing");
-    let outcome = finish(&read.book, &read.fed, triaged, findings, stages);
-    write_rest(&run, &read, &outcome.1, &outcome.0, &run_key, options)?;
-    let committed = runtime.block_on(run.commit()).map_err(from_lake)?;
-    Ok(Outcome { lake_bytes: committed.bytes, ..outcome.0 })
+    past.findings(&again, &mut spill)?;
+    spill.sorted().map_err(system("cannot sort findings"))
 }
 
 /// What the threads leave behind.
@@ -126,6 +215,7 @@ struct Read {
     fed: Fed,
     book: Book,
     hits: Vec<Hit>,
+    hits_left_out: u64,
 }
 
 /// Runs the feed and the workers until the evidence ends.
@@ -138,13 +228,14 @@ fn read_all(source: &Source<'_>, shared: &Shared<'_>, threads: usize) -> Result<
         let workers: Vec<_> =
             (0..threads).map(|_| scope.spawn(|| work(shared, &receive))).collect();
         let mut book = Book::default();
-        let mut hits = Vec::new();
+        let (mut hits, mut hits_left_out) = (Vec::new(), 0);
         let mut failure = None;
         for worker in workers {
             match worker.join() {
-                Ok(Ok((counted, kept))) => {
-                    book.add(counted);
-                    hits.extend(kept);
+                Ok(Ok(done)) => {
+                    book.add(done.book);
+                    hits.extend(done.hits);
+                    hits_left_out += done.hits_left_out;
                 }
                 Ok(Err(message)) => failure = Some(Failure::new(Kind::System, message)),
                 Err(_) => failure = Some(defect("a worker thread failed")),
@@ -153,13 +244,20 @@ fn read_all(source: &Source<'_>, shared: &Shared<'_>, threads: usize) -> Result<
         let fed = feeder.join().map_err(|_| defect("the reading thread failed"))?;
         match failure {
             Some(failure) => Err(failure),
-            None => Ok(Read { fed, book, hits }),
+            None => Ok(Read { fed, book, hits, hits_left_out }),
         }
     })
 }
 
+/// What one worker leaves behind.
+struct Done {
+    book: Book,
+    hits: Vec<Hit>,
+    hits_left_out: u64,
+}
+
 /// One worker's life: chunks until there are no more.
-fn work(shared: &Shared<'_>, receive: &Mutex<Receiver<Work>>) -> Result<(Book, Vec<Hit>), String> {
+fn work(shared: &Shared<'_>, receive: &Mutex<Receiver<Work>>) -> Result<Done, String> {
     let mut worker = Worker::new(shared);
     let mut failed = None;
     loop {
@@ -177,14 +275,21 @@ fn work(shared: &Shared<'_>, receive: &Mutex<Receiver<Work>>) -> Result<(Book, V
         Some(failure) => Err(failure),
         None => {
             worker.finish()?;
-            Ok((std::mem::take(&mut worker.book), worker.detector.take_hits()))
+            Ok(Done {
+                book: std::mem::take(&mut worker.book),
+                hits: worker.detector.take_hits(),
+                hits_left_out: worker.detector.hits_left_out(),
+            })
         }
     }
 }
 
-/// Sends findings to the lake and through triage, in time order, one at a time.
-fn triage_all(sorted: Sorted, writer: &RunWriter) -> Result<Triaged, Failure> {
+/// Sends findings to the lake and through triage, in time order, one at a time and each once. Says how
+/// many there were.
+fn triage_all(sorted: Sorted, writer: &RunWriter) -> Result<(Triaged, u64), Failure> {
     let mut failure = None;
+    let mut count = 0;
+    let mut last = None;
     let mut batch: Vec<Finding> = Vec::with_capacity(BATCH);
     let write = |batch: &mut Vec<Finding>| -> Result<(), Failure> {
         if !batch.is_empty() {
@@ -194,12 +299,18 @@ fn triage_all(sorted: Sorted, writer: &RunWriter) -> Result<Triaged, Failure> {
         }
         Ok(())
     };
-    let passing = sorted.map_while(|finding| {
+    // What a killed run committed and this one found again stands side by side.
+    let once = sorted.filter(|finding| {
+        let id = finding.as_ref().ok().map(|finding| finding.finding_id);
+        id.is_none() || std::mem::replace(&mut last, id) != id
+    });
+    let passing = once.map_while(|finding| {
         let next = finding.map_err(system("cannot read findings back")).and_then(|finding| {
             if batch.len() >= BATCH {
                 write(&mut batch)?;
             }
             batch.push(finding.clone());
+            count += 1;
             Ok(finding)
         });
         match next {
@@ -213,47 +324,47 @@ fn triage_all(sorted: Sorted, writer: &RunWriter) -> Result<Triaged, Failure> {
     let triaged = triage::triage(passing, &Policy::default());
     match failure {
         Some(failure) => Err(failure),
-        None => write(&mut batch).map(|()| triaged),
+        None => write(&mut batch).map(|()| (triaged, count)),
     }
 }
 
-fn finish(
-    book: &Book,
-    fed: &Fed,
-    triaged: Triaged,
-    findings: u64,
-    stages: &Stages,
-) -> (Outcome, Vec<Alert>) {
+fn finish(read: &Read, past: &Past, triaged: &Triaged, findings: u64, stages: &Stages) -> Outcome {
+    let Read { fed, book, hits_left_out, .. } = read;
     let sum = |count: fn(&tally::Tally) -> u64| book.tallies.values().map(count).sum::<u64>();
     let known: u64 = book.tallies.values().flat_map(|t| t.definitions.values()).sum();
     let events = sum(|tally| tally.events);
     let first = book.tallies.values().filter_map(|tally| tally.first).min();
     let last = book.tallies.values().filter_map(|tally| tally.last).max();
     let lost = fed.flaws.iter().filter(|row| row.flaw.record_lost).count() as u64;
-    let outcome = Outcome {
+    Outcome {
         parcels: fed.entries.len() as u64,
         known_parcels: fed.known,
+        parcels_again: fed.again.len() as u64,
         events,
         unrecognised: events - known,
         flaws: sum(|tally| tally.flaws) + fed.flaws.len() as u64,
         records_lost: sum(|tally| tally.records_lost) + lost,
         findings,
         alerts: triaged.alerts.len() as u64,
-        incidents: triaged.incidents,
+        incidents: Vec::new(),
         span: first.zip(last),
         lake_bytes: 0,
         rules: (stages.rules.list().len(), stages.rule_problems.len()),
-    };
-    (outcome, triaged.alerts)
+        hits_left_out: *hits_left_out,
+        before: past.before,
+        changes: past.changes(&triaged.incidents),
+        rules_changed: fed.known > 0 && past.differs_from(&stages.digest),
+    }
 }
 
 /// Writes everything that is known only at the end.
 fn write_rest(
     run: &Run,
     read: &Read,
-    alerts: &[Alert],
+    triaged: &Triaged,
     outcome: &Outcome,
     run_key: &str,
+    stages: &Stages,
     options: &Options,
 ) -> Result<(), Failure> {
     let writer = run.writer();
@@ -267,22 +378,27 @@ fn write_rest(
     if !shapes.is_empty() {
         put(Table::Unrecognised, lake::unrecognised_batch(&shapes))?;
     }
-    if !alerts.is_empty() {
-        put(Table::Alerts, lake::alerts_batch(alerts))?;
+    if !triaged.alerts.is_empty() {
+        put(Table::Alerts, lake::alerts_batch(&triaged.alerts))?;
     }
-    if !outcome.incidents.is_empty() {
-        put(Table::Incidents, lake::incidents_batch(&outcome.incidents))?;
+    if !triaged.incidents.is_empty() {
+        put(Table::Incidents, lake::incidents_batch(&triaged.incidents))?;
     }
     let mut parcels = read.book.parcels(&read.fed.entries);
     add_feed_flaws(&mut parcels, &read.fed.flaws);
     if !parcels.is_empty() {
         put(Table::Parcels, lake::parcels_batch(&parcels))?;
     }
+    let problems: Vec<_> =
+        stages.rule_problems.iter().take(PROBLEMS).map(|p| (&p.path, &p.message)).collect();
+    let common: Vec<_> = triaged.common.iter().take(COMMON).collect();
     let summary = serde_json::json!({
-        "events": outcome.events, "findings": outcome.findings, "alerts": outcome.alerts,
-        "incidents": outcome.incidents.len(), "flaws": outcome.flaws,
-        "known_parcels": outcome.known_parcels, "rules": outcome.rules.0,
-        "rules_not_loaded": outcome.rules.1,
+        "content": stages.digest, "events": outcome.events, "findings": outcome.findings,
+        "alerts": outcome.alerts, "incidents": triaged.incidents.len(), "flaws": outcome.flaws,
+        "known_parcels": outcome.known_parcels, "parcels_again": outcome.parcels_again,
+        "rules": outcome.rules.0, "rules_not_loaded": outcome.rules.1,
+        "hits_left_out": outcome.hits_left_out, "changes": outcome.changes, "common": common,
+        "rule_sets": stages.rule_sets, "rule_problems": problems,
     });
     let row = RunRow {
         run_key: run_key.to_owned(),
@@ -308,10 +424,10 @@ fn add_feed_flaws(parcels: &mut [lake::ParcelRow], flaws: &[FlawRow]) {
 }
 
 /// Names the run: the same inputs (paths, sizes, times of change) with the same content and options
-/// are the same run.
-fn run_key(stages: &Stages, options: &Options) -> String {
+/// after as many runs are the same run.
+fn run_key(stages: &Stages, options: &Options, runs: u64) -> String {
     let mut hasher = Hasher::new("run").part(stages.digest.as_bytes());
-    hasher = hasher.number(options.min_level as u64);
+    hasher = hasher.number(options.min_level as u64).number(u64::from(options.again)).number(runs);
     for input in &options.inputs {
         match input {
             Input::Path(path) => hasher = hash_path(hasher, path),
@@ -343,6 +459,23 @@ fn hash_path(hasher: Hasher, path: &Path) -> Hasher {
     hasher
 }
 
+/// Refuses to begin when nothing of what was named is there: a typing error must not leave a data
+/// folder behind.
+fn missing(inputs: &[Input]) -> Result<(), Failure> {
+    let mut hints = Vec::new();
+    for input in inputs {
+        match input {
+            Input::Stdin => return Ok(()),
+            Input::Path(path) => match fs::metadata(path) {
+                Ok(_) => return Ok(()),
+                Err(error) => hints.push(format!("{}: {error}", path.display())),
+            },
+        }
+    }
+    let failure = Failure::new(Kind::Nothing, "there is no evidence in what was named");
+    Err(hints.into_iter().take(3).fold(failure, Failure::hint))
+}
+
 fn run_has_nothing(fed: &Fed) -> bool {
     fed.flaws.iter().all(|row| row.parcel.is_none())
 }
@@ -353,6 +486,14 @@ fn nothing(fed: &Fed) -> Failure {
         .iter()
         .take(3)
         .fold(failure, |failure, row| failure.hint(format!("{}: {}", row.origin, row.flaw.message)))
+}
+
+/// Says that a run that the system broke off did no harm.
+fn unharmed(failure: Failure) -> Failure {
+    if failure.kind != Kind::System {
+        return failure;
+    }
+    failure.hint("what the data folder held is as it was; mend this and run the same command again")
 }
 
 fn defect(message: &str) -> Failure {

@@ -17,23 +17,16 @@ pub(crate) struct Spill {
     folder: PathBuf,
     held: Vec<Finding>,
     stretches: Vec<File>,
-    count: u64,
 }
 
 impl Spill {
     /// A spill whose temporary files (unnamed) lie in `folder`.
     pub(crate) fn new(folder: &Path) -> Self {
-        Self { folder: folder.to_owned(), held: Vec::new(), stretches: Vec::new(), count: 0 }
-    }
-
-    /// How many findings there are.
-    pub(crate) fn count(&self) -> u64 {
-        self.count
+        Self { folder: folder.to_owned(), held: Vec::new(), stretches: Vec::new() }
     }
 
     /// Adds findings, leaving `findings` empty.
     pub(crate) fn add(&mut self, findings: &mut Vec<Finding>) -> io::Result<()> {
-        self.count += findings.len() as u64;
         self.held.append(findings);
         if self.held.len() >= HELD {
             self.write_out()?;
@@ -172,7 +165,6 @@ mod tests {
             spill.add(&mut findings).unwrap();
             assert!(findings.is_empty());
         }
-        assert_eq!(spill.count(), numbers.len() as u64);
         assert_eq!(spill.stretches.len(), 2);
         let got: Vec<_> = spill.sorted().unwrap().map(|f| order(&f.unwrap())).collect();
         let mut want: Vec<_> = numbers.iter().map(|n| order(&finding(*n))).collect();

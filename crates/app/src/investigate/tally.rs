@@ -117,6 +117,7 @@ impl Book {
                 events: tally.events,
                 flaws: tally.flaws,
                 note: entry.note.clone(),
+                span: tally.first.zip(tally.last),
             }
         };
         entries.iter().enumerate().map(row).collect()

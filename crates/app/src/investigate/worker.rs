@@ -123,6 +123,9 @@ impl<'s> Worker<'s> {
     }
 
     fn flaw(&mut self, job: &Job, flaw: Flaw) {
+        if job.known {
+            return;
+        }
         let tally = self.book.of(job.index);
         tally.flaws += 1;
         tally.records_lost += u64::from(flaw.record_lost);
@@ -174,6 +177,10 @@ impl<'s> Worker<'s> {
                 }
             }
         }
+        self.events += 1;
+        if job.known {
+            return;
+        }
         self.rows.push(
             &normal.event,
             &provenance,
@@ -182,7 +189,6 @@ impl<'s> Worker<'s> {
             &record.raw,
             normal.logsource,
         );
-        self.events += 1;
         let tally = self.book.of(job.index);
         tally.records += 1;
         tally.events += 1;

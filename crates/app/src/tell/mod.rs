@@ -3,7 +3,9 @@
 //! Every key figure is a row of [`FIGURES`] with the query that gives it, so that a reader can ask
 //! again.
 
-mod rows;
+mod method;
+pub(crate) mod rows;
+mod story;
 
 pub(crate) use self::rows::Row;
 
@@ -13,11 +15,12 @@ use std::path::{Path, PathBuf};
 
 use model::{Alert, Digest, Flaw, FlawKind, Parcel};
 use report::{
-    Bucket, Case, Document, EvidenceRow, Figure, FlawRow, Moment, Note, RuleCount, RuleFacts,
-    RuleProblem, RuleSet, Span, Unread, Unrecognised, Version,
+    Bucket, Case, Document, EvidenceRow, Figure, FlawRow, Span, Unread, Unrecognised, Version,
 };
 
-use self::rows::{number, shared, text, time};
+use self::method::{LastRun, limits, method, rule_facts};
+use self::rows::{number, text, time};
+use self::story::{Places, story};
 use crate::ask::Asker;
 use crate::failure::{Failure, Kind, system};
 use crate::stages::Stages;
@@ -40,14 +43,21 @@ const FIGURES: &[(&str, &str, &str)] = &[
         "SELECT count(DISTINCT t) FROM (SELECT unnest(techniques) AS t FROM alerts)",
     ),
     (
-        "Users in incidents",
-        "",
-        "SELECT count(DISTINCT e) FROM (SELECT unnest(entities) AS e FROM incidents) WHERE starts_with(e, 'user:')",
+        "Accounts in incidents",
+        "by name, whatever the domain",
+        "SELECT count(DISTINCT split_part(split_part(e, '@', 1), '\\', -1)) FROM \
+         (SELECT substr(e, 6) AS e FROM (SELECT unnest(entities) AS e FROM incidents) \
+         WHERE starts_with(e, 'user:')) \
+         WHERE NOT starts_with(e, 's-1-') AND translate(e, '0123456789', '') <> ''",
     ),
     (
         "Hosts in incidents",
-        "",
-        "SELECT count(DISTINCT e) FROM (SELECT unnest(entities) AS e FROM incidents) WHERE starts_with(e, 'host:')",
+        "names of web sites left out",
+        "SELECT count(DISTINCT split_part(e, '.', 1)) FROM \
+         (SELECT substr(e, 6) AS e FROM (SELECT unnest(entities) AS e FROM incidents) \
+         WHERE starts_with(e, 'host:')) WHERE e NOT IN \
+         (SELECT substr(e, 8) FROM (SELECT unnest(entities) AS e FROM incidents) \
+         WHERE starts_with(e, 'domain:'))",
     ),
     (
         "Unknown records",
@@ -57,8 +67,6 @@ const FIGURES: &[(&str, &str, &str)] = &[
     ("Flaws", "places that could not be read", "SELECT count(*) FROM flaws"),
 ];
 
-/// Alerts of one incident that are told one by one.
-const STORY: usize = 300;
 /// Incidents that are told in full.
 const CASES: usize = 50;
 /// Alerts without an incident that are listed.
@@ -122,9 +130,10 @@ pub fn document(stages: &Stages, data: &Path) -> Result<Document, Failure> {
     tell_incidents(&asker, &parcels, &mut document)?;
     document.volume = volume(&asker, &document)?;
     tell_evidence(&asker, &parcels, &mut document)?;
-    document.rules = rule_facts(&asker, stages)?;
-    document.method = method(stages);
-    document.limits = limits(&document, stages);
+    let run = LastRun::read(&asker)?;
+    document.rules = rule_facts(&asker, &run)?;
+    document.method = method(stages, &run);
+    document.limits = limits(&document, &run);
     document.title = title(&document);
     document.derive();
     Ok(document)
@@ -173,15 +182,17 @@ fn grouped(n: u64) -> String {
     out
 }
 
+/// The span of the times that records themselves tell: a file's own time or that of its receipt stand
+/// for those that tell none, and say nothing about what happened.
 fn window(asker: &Asker) -> Result<Option<Span>, Failure> {
-    // Records of unknown kinds may carry the time of receipt in place of one of their own.
-    let sql = "SELECT min(time) AS first, max(time) AS last FROM events \
-               WHERE definition <> '' AND time > '1971-01-01'";
-    let rows = asker.rows(sql)?;
-    Ok(rows.first().and_then(|row| {
-        let span = Span { first: time(row, "first"), last: time(row, "last") };
-        (span.first.0 != 0).then_some(span)
-    }))
+    let sql = "SELECT min(first_time) AS first, max(last_time) AS last FROM parcels \
+               WHERE first_time > '1971-01-01'";
+    Ok(asker.rows(sql)?.first().and_then(|row| span(row, "first", "last")))
+}
+
+fn span(row: &Row, first: &str, last: &str) -> Option<Span> {
+    let span = Span { first: time(row, first), last: time(row, last) };
+    (span.first.0 != 0).then_some(span)
 }
 
 fn parcels(asker: &Asker) -> Result<Vec<Row>, Failure> {
@@ -231,78 +242,6 @@ fn tell_incidents(asker: &Asker, parcels: &[Row], document: &mut Document) -> Re
     Ok(())
 }
 
-/// Parcels by the part of their digest that stands in an event's id.
-struct Places<'p>(BTreeMap<[u8; 8], (Digest, &'p str)>);
-
-impl<'p> Places<'p> {
-    fn new(parcels: &'p [Row]) -> Self {
-        let place = |row: &'p Row| {
-            let digest: Digest = text(row, "digest").parse().ok()?;
-            let start = digest.0.first_chunk::<8>().copied()?;
-            Some((start, (digest, text(row, "origin"))))
-        };
-        // Where equal bytes lie in several places, the first origin told is the one that was read.
-        let mut places = BTreeMap::new();
-        for (start, told) in
-            parcels.iter().filter(|row| text(row, "note").is_empty()).filter_map(place)
-        {
-            places.entry(start).or_insert(told);
-        }
-        Self(places)
-    }
-}
-
-/// The story of an incident: each alert by its first finding.
-fn story(asker: &Asker, alerts: &[Alert], places: &Places<'_>) -> Result<Vec<Moment>, Failure> {
-    let mut told: Vec<&Alert> = alerts.iter().collect();
-    told.sort_by_key(|alert| (std::cmp::Reverse(alert.level), alert.first_time, alert.alert_id));
-    told.truncate(STORY);
-    told.sort_by_key(|alert| (alert.first_time, alert.alert_id));
-    let mut findings: BTreeMap<String, Row> = BTreeMap::new();
-    for part in told.chunks(100) {
-        let ids: Vec<String> = part
-            .iter()
-            .filter_map(|alert| alert.finding_ids.first())
-            .map(|id| format!("'{id}'"))
-            .collect();
-        if ids.is_empty() {
-            continue;
-        }
-        let sql = format!(
-            "SELECT finding_id, event_uids, matched_fields FROM findings WHERE finding_id IN ({})",
-            ids.join(", ")
-        );
-        for row in asker.rows(&sql)? {
-            findings.insert(text(&row, "finding_id").to_owned(), row);
-        }
-    }
-    let moment = |alert: &&Alert| {
-        let finding = alert.finding_ids.first().and_then(|id| findings.get(&id.to_string()));
-        let event = finding.and_then(|row| rows::texts(row, "event_uids").next()?.parse().ok());
-        let place = event.map(model::EventUid::place);
-        let parcel = place.and_then(|(start, ..)| places.0.get(&start));
-        Moment {
-            time: alert.first_time,
-            what: alert.rule_title.to_string(),
-            entity: alert.entity.clone(),
-            level: alert.level,
-            tactic: alert.tactics.first().copied(),
-            technique: alert.techniques.first().cloned(),
-            rule_id: alert.rule_id.clone(),
-            rule_title: alert.rule_title.clone(),
-            source: alert.source.clone(),
-            matched: finding.map(rows::matched).unwrap_or_default(),
-            count: alert.count,
-            alert_id: Some(alert.alert_id),
-            event_uid: event,
-            parcel: parcel.map(|(digest, _)| *digest),
-            origin: parcel.map(|(_, origin)| (*origin).to_owned()).unwrap_or_default(),
-            offset: parcel.and(place).map(|(_, offset, _)| offset),
-        }
-    };
-    Ok(told.iter().map(moment).collect())
-}
-
 /// Events over the time of the incidents, or of everything when there are none.
 fn volume(asker: &Asker, document: &Document) -> Result<Vec<Bucket>, Failure> {
     let first = document.cases.iter().map(|case| case.incident.first_time).min();
@@ -328,8 +267,7 @@ fn volume(asker: &Asker, document: &Document) -> Result<Vec<Bucket>, Failure> {
 
 fn tell_evidence(asker: &Asker, parcels: &[Row], document: &mut Document) -> Result<(), Failure> {
     let by_parcel = asker.rows(
-        "SELECT parcel_digest, definition, count(*) AS events, min(time) AS first, max(time) AS last \
-         FROM events GROUP BY parcel_digest, definition ORDER BY parcel_digest, definition",
+        "SELECT DISTINCT parcel_digest, definition FROM events ORDER BY parcel_digest, definition",
     )?;
     let mut known: BTreeMap<String, Vec<&Row>> = BTreeMap::new();
     for row in &by_parcel {
@@ -353,10 +291,7 @@ fn tell_evidence(asker: &Asker, parcels: &[Row], document: &mut Document) -> Res
             definitions: names.map(str::to_owned).collect(),
             events: number(row, "events"),
             flaws: number(row, "flaws"),
-            span: own
-                .iter()
-                .map(|row| Span { first: time(row, "first"), last: time(row, "last") })
-                .reduce(|a, b| Span { first: a.first.min(b.first), last: a.last.max(b.last) }),
+            span: span(row, "first_time", "last_time"),
             parcel,
         });
     }
@@ -397,103 +332,6 @@ fn tell_evidence(asker: &Asker, parcels: &[Row], document: &mut Document) -> Res
 
 fn flaw_kind(name: &str) -> FlawKind {
     serde_json::from_value(serde_json::Value::String(name.to_owned())).unwrap_or(FlawKind::Syntax)
-}
-
-fn rule_facts(asker: &Asker, stages: &Stages) -> Result<RuleFacts, Failure> {
-    let top = asker.rows(
-        "SELECT rule_id, rule_title, level, count(*) AS findings FROM findings \
-         GROUP BY rule_id, rule_title, level ORDER BY findings DESC, rule_title, rule_id LIMIT 40",
-    )?;
-    Ok(RuleFacts {
-        loaded: stages.rules.list().len() as u64,
-        fired: asker.count("SELECT count(DISTINCT rule_id) FROM findings")?,
-        sets: stages
-            .rule_sets
-            .iter()
-            .map(|(name, rules)| RuleSet {
-                name: name.clone(),
-                rules: *rules as u64,
-                version: String::new(),
-            })
-            .collect(),
-        problems: stages
-            .rule_problems
-            .iter()
-            .map(|p| RuleProblem { path: p.path.clone(), message: p.message.clone() })
-            .collect(),
-        top: top
-            .iter()
-            .map(|row| RuleCount {
-                rule_id: shared(row, "rule_id"),
-                title: shared(row, "rule_title"),
-                level: rows::level(row, "level"),
-                findings: number(row, "findings"),
-            })
-            .collect(),
-    })
-}
-
-fn method(stages: &Stages) -> Vec<Note> {
-    let note = |heading: &str, text: String| Note { heading: heading.to_owned(), text };
-    vec![
-        note(
-            "Collection",
-            "Every file was hashed with SHA-256 before anything read it. Archives were opened within \
-             limits on depth, members and expanded size; their members were hashed one by one."
-                .to_owned(),
-        ),
-        note(
-            "Reading",
-            format!(
-                "Formats were told by content, not by name. {} source definitions gave records their \
-                 meaning as OCSF {} events; records that none of them knew were kept as base events.",
-                stages.normalizer.definitions().len(),
-                ocsf::VERSION
-            ),
-        ),
-        note(
-            "Detection",
-            format!(
-                "{} Sigma rules ran on the fields that the products themselves wrote. Correlations \
-                 were worked out on event time.",
-                stages.rules.list().len()
-            ),
-        ),
-        note(
-            "Triage",
-            "Findings of one rule on one entity within an hour of each other are one alert. Alerts \
-             that share hosts, users or other telling entities within a day are one incident. The \
-             parts of each risk score are shown beside it."
-                .to_owned(),
-        ),
-    ]
-}
-
-fn limits(document: &Document, stages: &Stages) -> Vec<String> {
-    let mut limits = vec![
-        "A rule shows what it was written to show. No finding does not mean no attack.".to_owned(),
-    ];
-    if document.records_lost > 0 {
-        limits.push(format!(
-            "{} records could not be read; what they said is not in this report.",
-            grouped(document.records_lost)
-        ));
-    }
-    if !stages.rule_problems.is_empty() {
-        limits.push(format!(
-            "{} rules did not load and did not look at the evidence.",
-            stages.rule_problems.len()
-        ));
-    }
-    if !document.unrecognised.is_empty() {
-        let count: u64 = document.unrecognised.iter().map(|row| row.records).sum();
-        limits.push(format!(
-            "{} records come from sources that no definition knows; rules by log source did not see \
-             them.",
-            grouped(count)
-        ));
-    }
-    limits
 }
 
 #[cfg(test)]

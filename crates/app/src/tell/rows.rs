@@ -4,7 +4,8 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use model::{
-    Alert, Entity, EntityKind, Incident, Level, MatchedField, Micros, RiskPart, Tactic, Technique,
+    Alert, Entity, EntityKind, Finding, FindingKind, Incident, Level, Match, MatchedField, Micros,
+    RiskPart, Tactic, Technique, Window,
 };
 use serde_json::{Map, Value};
 
@@ -45,7 +46,8 @@ pub(crate) fn texts<'r>(row: &'r Row, column: &str) -> impl Iterator<Item = &'r 
     row.get(column).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
 }
 
-fn ids<T: FromStr>(row: &Row, column: &str) -> Vec<T> {
+/// Ids that can be read.
+pub(crate) fn ids<T: FromStr>(row: &Row, column: &str) -> Vec<T> {
     texts(row, column).filter_map(|text| text.parse().ok()).collect()
 }
 
@@ -74,6 +76,50 @@ fn risk_parts(row: &Row) -> Vec<RiskPart> {
 /// The fields that made a finding.
 pub(crate) fn matched(row: &Row) -> Vec<MatchedField> {
     serde_json::from_str(text(row, "matched_fields")).unwrap_or_default()
+}
+
+/// A row of `matches`.
+pub(crate) fn kept_match(row: &Row) -> Option<Match> {
+    Some(Match {
+        rule_id: shared(row, "rule_id"),
+        rule_version: shared(row, "rule_version"),
+        time: time(row, "time"),
+        event_uid: text(row, "event_uid").parse().ok()?,
+        fields: serde_json::from_str(text(row, "fields")).ok()?,
+        entities: texts(row, "entities").filter_map(entity).collect(),
+        source: shared(row, "source"),
+    })
+}
+
+/// A row of `findings`.
+pub(crate) fn finding(row: &Row) -> Option<Finding> {
+    let kind = match text(row, "kind") {
+        "correlation" => FindingKind::Correlation,
+        _ => FindingKind::Sigma,
+    };
+    let window = row.get("window_group").filter(|group| group.is_string()).map(|_| Window {
+        start: time(row, "window_start"),
+        end: time(row, "window_end"),
+        group: serde_json::from_str(text(row, "window_group")).unwrap_or_default(),
+        count: number(row, "window_count"),
+    });
+    Some(Finding {
+        finding_id: text(row, "finding_id").parse().ok()?,
+        kind,
+        rule_id: shared(row, "rule_id"),
+        rule_version: shared(row, "rule_version"),
+        rule_title: shared(row, "rule_title"),
+        description: shared(row, "description"),
+        level: level(row, "level"),
+        time: time(row, "time"),
+        event_uids: ids(row, "event_uids"),
+        entities: texts(row, "entities").filter_map(entity).collect(),
+        tactics: tactics(row),
+        techniques: techniques(row),
+        matched_fields: matched(row),
+        window,
+        source: shared(row, "source"),
+    })
 }
 
 /// A row of `alerts`.

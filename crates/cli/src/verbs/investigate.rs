@@ -1,9 +1,10 @@
 //! `watchfloor investigate`: run it, watch it, say in fifteen lines what matters.
 
+use std::cmp::Ordering;
 use std::fmt::Write as _;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::Ordering as Memory;
 use std::time::Instant;
 
 use app::{Failure, Input, Kind, Meter, Options, Outcome, RuleChoice, Stages};
@@ -27,7 +28,11 @@ pub(crate) fn run(ground: &Ground, args: Investigate) -> Result<ExitCode, Failur
     let progress = Progress::start(&meter, ground.quiet || ground.json);
     stop_on_signal(&meter)?;
     meter.enter("loading");
-    let choice = RuleChoice { paths: args.rules, only_paths: args.no_builtin_rules };
+    let choice = RuleChoice {
+        paths: args.rules,
+        only_paths: args.no_builtin_rules,
+        placeholders: args.placeholders,
+    };
     let stages = Stages::load(&ground.content, &choice);
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let options = Options {
@@ -35,6 +40,7 @@ pub(crate) fn run(ground: &Ground, args: Investigate) -> Result<ExitCode, Failur
         data: args.data.data.clone(),
         min_level,
         threads: args.threads.unwrap_or(cores),
+        again: args.again,
         now: app::now(),
     };
     let outcome = app::investigate(&stages, &options, &meter)?;
@@ -42,7 +48,12 @@ pub(crate) fn run(ground: &Ground, args: Investigate) -> Result<ExitCode, Failur
         Vec::new()
     } else {
         meter.enter("report");
-        app::write_reports(&stages, &options.data, &[], None)?
+        app::write_reports(&stages, &options.data, &[], None).map_err(|failure| {
+            let data = options.data.display();
+            failure.hint(format!(
+                "the lake is whole; `watchfloor report --data {data}` writes the report again"
+            ))
+        })?
     };
     drop(progress);
     if ground.json {
@@ -52,6 +63,7 @@ pub(crate) fn run(ground: &Ground, args: Investigate) -> Result<ExitCode, Failur
         return Ok(ExitCode::SUCCESS);
     }
     problems(ground, &stages);
+    unlooked(ground, &outcome);
     let mut text = last_screen(ground.screen, &outcome, began.elapsed());
     let bold = |t: &str| ground.screen.paint(Tone::Strong, t);
     let data = options.data.display();
@@ -71,7 +83,7 @@ pub(crate) fn run(ground: &Ground, args: Investigate) -> Result<ExitCode, Failur
 fn stop_on_signal(meter: &Arc<Meter>) -> Result<(), Failure> {
     let meter = Arc::clone(meter);
     app::on_interrupt(move || {
-        if meter.stop.swap(true, Ordering::Relaxed) {
+        if meter.stop.swap(true, Memory::Relaxed) {
             #[allow(clippy::exit)] // The person insists; a run may be cut anywhere.
             std::process::exit(i32::from(Kind::Interrupted.exit_code()));
         }
@@ -102,6 +114,66 @@ fn problems(ground: &Ground, stages: &Stages) {
     }
 }
 
+/// Says what the rules did not look at.
+fn unlooked(ground: &Ground, outcome: &Outcome) {
+    if ground.quiet {
+        return;
+    }
+    let note = |text: String| err(&format!("{} {text}", ground.screen.paint(Tone::Warn, "note:")));
+    if outcome.rules_changed {
+        note(format!(
+            "rules or source definitions have changed since {} known parcels were read; these were \
+             not looked at again: add --again to do so",
+            HumanCount(outcome.known_parcels)
+        ));
+    }
+    if outcome.hits_left_out > 0 {
+        note(format!(
+            "correlations did not count {} matches of rules that matched too often; the earliest \
+             were counted",
+            HumanCount(outcome.hits_left_out)
+        ));
+    }
+}
+
+/// What became of the incidents that were there before.
+fn changes(outcome: &Outcome) -> Option<String> {
+    let changes = &outcome.changes;
+    if outcome.before.runs == 0 {
+        return None;
+    }
+    if outcome.parcels == 0 && outcome.parcels_again == 0 {
+        return Some("nothing: all of this evidence was known".to_owned());
+    }
+    let counts = [
+        (changes.new.len(), "new"),
+        (changes.changed.len(), "with other alerts than before"),
+        (changes.gone.values().flatten().count(), "now part of another"),
+        (changes.gone.values().filter(|into| into.is_none()).count(), "gone"),
+    ];
+    let told: Vec<_> = counts
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| format!("{count} {what}"))
+        .collect();
+    Some(if told.is_empty() {
+        "no incident".to_owned()
+    } else {
+        format!("incidents: {}", told.join(", "))
+    })
+}
+
+/// How many there are, and how many more than before where there was a before.
+fn more(what: &str, now: u64, outcome: &Outcome, before: u64) -> String {
+    let ending = if now == 1 { "" } else { "s" };
+    let change = match (outcome.before.runs, now.cmp(&before)) {
+        (0, _) | (_, Ordering::Equal) => String::new(),
+        (_, Ordering::Greater) => format!(" (+{})", HumanCount(now - before)),
+        (_, Ordering::Less) => format!(" (-{})", HumanCount(before - now)),
+    };
+    format!("{} {what}{ending}{change}", HumanCount(now))
+}
+
 fn last_screen(screen: Screen, outcome: &Outcome, took: std::time::Duration) -> String {
     let mut text = String::new();
     let bold = |t: &str| screen.paint(Tone::Strong, t);
@@ -114,10 +186,13 @@ fn last_screen(screen: Screen, outcome: &Outcome, took: std::time::Duration) -> 
             " ".repeat(9_usize.saturating_sub(label.len()))
         );
     };
-    let known = match outcome.known_parcels {
+    let mut known = match outcome.known_parcels {
         0 => String::new(),
         n => format!(", {} known from before and left out", count(n)),
     };
+    if outcome.parcels_again > 0 {
+        let _ = write!(known, ", {} known and read again", count(outcome.parcels_again));
+    }
     line(
         &mut text,
         "Read",
@@ -125,33 +200,44 @@ fn last_screen(screen: Screen, outcome: &Outcome, took: std::time::Duration) -> 
             "{} events from {} parcels{known} in {}",
             count(outcome.events),
             count(outcome.parcels),
-            HumanDuration(took)
+            if took.as_secs() == 0 {
+                "a moment".to_owned()
+            } else {
+                HumanDuration(took).to_string()
+            }
         ),
     );
     if let Some((first, last)) = outcome.span {
         line(&mut text, "From", format!("{first} to {last}"));
     }
-    line(
-        &mut text,
-        "Unsure",
-        format!(
-            "{} events of unknown sources, {} flaws, {} records lost",
-            count(outcome.unrecognised),
-            count(outcome.flaws),
-            count(outcome.records_lost)
-        ),
-    );
+    let looked = outcome.parcels + outcome.parcels_again > 0;
+    if looked || outcome.flaws > 0 {
+        line(
+            &mut text,
+            "Unsure",
+            format!(
+                "{} events of unknown sources, {} flaws, {} records lost",
+                count(outcome.unrecognised),
+                count(outcome.flaws),
+                count(outcome.records_lost)
+            ),
+        );
+    }
+    let by =
+        if looked { format!(" by {} rules", count(outcome.rules.0 as u64)) } else { String::new() };
     line(
         &mut text,
         "Found",
         format!(
-            "{} findings by {} rules, {} alerts, {} incidents",
-            count(outcome.findings),
-            count(outcome.rules.0 as u64),
-            count(outcome.alerts),
-            count(outcome.incidents.len() as u64)
+            "{}{by}, {}, {}",
+            more("finding", outcome.findings, outcome, outcome.before.findings),
+            more("alert", outcome.alerts, outcome, outcome.before.alerts),
+            more("incident", outcome.incidents.len() as u64, outcome, outcome.before.incidents),
         ),
     );
+    if let Some(changes) = changes(outcome) {
+        line(&mut text, "Changed", changes);
+    }
     for incident in outcome.incidents.iter().take(NAMED) {
         let _ = writeln!(
             text,
@@ -171,6 +257,8 @@ fn last_screen(screen: Screen, outcome: &Outcome, took: std::time::Duration) -> 
         let calm = "no incident: nothing that the rules know tied together";
         let _ = writeln!(text, "  {}", screen.paint(Tone::Good, calm));
     }
-    line(&mut text, "Lake", HumanBytes(outcome.lake_bytes).to_string());
+    if looked {
+        line(&mut text, "Lake", HumanBytes(outcome.lake_bytes).to_string());
+    }
     text
 }

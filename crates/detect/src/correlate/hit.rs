@@ -80,7 +80,7 @@ impl HitStore {
 }
 
 /// Keeps the earliest; says how many went.
-pub(crate) fn prune(hits: &mut Vec<Hit>, limit: usize) -> u64 {
+fn prune(hits: &mut Vec<Hit>, limit: usize) -> u64 {
     let over = hits.len().saturating_sub(limit);
     if over > 0 && limit > 0 {
         hits.select_nth_unstable_by_key(limit - 1, |hit| (hit.time, hit.uid));

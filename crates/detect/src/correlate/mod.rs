@@ -13,4 +13,4 @@ mod window;
 pub use hit::Hit;
 pub(crate) use hit::HitStore;
 pub(crate) use plan::{Correlation, Source, What, plan};
-pub(crate) use run::{fired, run};
+pub(crate) use run::{by_rule, fired, run};

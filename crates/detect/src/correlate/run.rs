@@ -6,7 +6,7 @@ use std::sync::Arc;
 use model::{Entity, EventUid, Finding, FindingKind, MatchedField, Micros, Window, shortened};
 use rsigma_parser::CorrelationType;
 
-use super::hit::{Hit, prune};
+use super::hit::Hit;
 use super::plan::{Correlation, Part, What};
 use super::window::{Input, Stretch, stretches};
 
@@ -100,17 +100,23 @@ pub(crate) fn fired(correlations: &[Correlation], hits: Vec<Hit>, limit: usize) 
     all.filter(|(_, firings)| !firings.is_empty()).map(|(rule, _)| rule.info.id.clone()).collect()
 }
 
-/// Where each correlation holds.
-fn firings(correlations: &[Correlation], hits: Vec<Hit>, limit: usize) -> Vec<Vec<Firing>> {
+/// Hits rule by rule in order of time, each event once.
+pub(crate) fn by_rule(hits: Vec<Hit>) -> BTreeMap<u32, Vec<Hit>> {
     let mut by_rule: BTreeMap<u32, Vec<Hit>> = BTreeMap::new();
     for hit in hits {
         by_rule.entry(hit.rule).or_default().push(hit);
     }
     for hits in by_rule.values_mut() {
-        prune(hits, limit);
         hits.sort_unstable_by_key(|hit| (hit.time, hit.uid));
         hits.dedup_by_key(|hit| hit.uid);
     }
+    by_rule
+}
+
+/// Where each correlation holds.
+fn firings(correlations: &[Correlation], hits: Vec<Hit>, limit: usize) -> Vec<Vec<Firing>> {
+    let mut by_rule = by_rule(hits);
+    by_rule.values_mut().for_each(|hits| hits.truncate(limit));
     let mut fired: Vec<Vec<Firing>> = Vec::with_capacity(correlations.len());
     for rule in correlations {
         let mut firings = Vec::new();

@@ -1,5 +1,6 @@
 //! Who or what an event is about.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -78,8 +79,15 @@ pub struct Entity {
 }
 
 impl Entity {
-    /// Makes one, folding case where the kind is case-insensitive.
+    /// Makes one, folding case where the kind is case-insensitive. A host or domain that is written as
+    /// an address is an address.
     pub fn new(kind: EntityKind, value: &str) -> Self {
+        let kind = match kind {
+            EntityKind::Host | EntityKind::Domain if value.parse::<IpAddr>().is_ok() => {
+                EntityKind::Address
+            }
+            kind => kind,
+        };
         let value = match kind {
             EntityKind::Host
             | EntityKind::Address
@@ -96,5 +104,19 @@ impl Entity {
 impl std::fmt::Display for Entity {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}:{}", self.kind.name(), self.value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_that_is_written_as_an_address_is_one() {
+        let kind = |value| Entity::new(EntityKind::Host, value).kind;
+        assert_eq!(kind("198.51.100.77"), EntityKind::Address);
+        assert_eq!(kind("2001:DB8::1"), EntityKind::Address);
+        assert_eq!(kind("WS-114"), EntityKind::Host);
+        assert_eq!(Entity::new(EntityKind::User, "10.0.0.1").kind, EntityKind::User);
     }
 }

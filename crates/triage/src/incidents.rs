@@ -86,10 +86,14 @@ impl Group<'_> {
     }
 }
 
-/// A user or e-mail address that is not an access key.
+/// A user or e-mail address by name: not an access key, a number or a security identifier, with which
+/// nobody can be told what to do.
 pub(crate) fn is_person(entity: &Entity) -> bool {
+    let value = &*entity.value;
     matches!(entity.kind, EntityKind::User | EntityKind::Email)
-        && !steps::is_access_key(&entity.value)
+        && !steps::is_access_key(value)
+        && !value.bytes().all(|b| b.is_ascii_digit())
+        && !value.get(..4).is_some_and(|head| head.eq_ignore_ascii_case("s-1-"))
 }
 
 /// Whether a technique is one of these or a sub-technique of one.

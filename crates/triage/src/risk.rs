@@ -151,11 +151,19 @@ pub(crate) fn of_incident(group: &Group<'_>) -> (u32, Vec<RiskPart>) {
 }
 
 /// Severity of an incident: of its gravest alert, one step higher when the attack has walked four
-/// tactics or more and was seen as high.
+/// tactics or more and was seen as high. One rule may name many tactics for one deed, so as many
+/// different rules must have told of it.
 pub(crate) fn severity(group: &Group<'_>) -> Level {
+    let rules: BTreeSet<&str> = group
+        .members
+        .iter()
+        .filter(|draft| draft.level >= Level::Medium)
+        .map(|draft| draft.rule_id.as_ref())
+        .collect();
+    let walked = group.tactics.len().min(rules.len());
     match group.level {
-        Level::High if group.tactics.len() >= 4 => Level::Critical,
-        Level::Medium if group.tactics.len() >= 5 => Level::High,
+        Level::High if walked >= 4 => Level::Critical,
+        Level::Medium if walked >= 5 => Level::High,
         level => level,
     }
 }

@@ -4,7 +4,7 @@
 //! tell, recover, improve. A row applies when all its conditions hold, and names only what stands in
 //! the alerts that those conditions are about: whoever got the prompts is asked about the prompts.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use model::{Entity, EntityKind, Level, Tactic};
 
@@ -29,6 +29,8 @@ enum When {
     Tactic(&'static [Tactic]),
     /// One of these techniques was seen, or a sub-technique.
     Technique(&'static [&'static str]),
+    /// None of these was seen.
+    Without(&'static [&'static str]),
     /// The name of a source contains one of these.
     Source(&'static [&'static str]),
     /// The incident is at least this grave.
@@ -41,7 +43,10 @@ use Tactic::{
     CommandAndControl, CredentialAccess, Execution, Exfiltration, Impact, InitialAccess,
     LateralMovement, Persistence, PrivilegeEscalation,
 };
-use When::{AtLeast, AtMost, Source, Technique};
+use When::{AtLeast, AtMost, Source, Technique, Without};
+
+/// Techniques that destroy: what can be reached is cut off at once.
+const DESTROYS: &[&str] = &["T1486", "T1485", "T1490", "T1561"];
 
 const STEPS: &[Step] = &[
     Step {
@@ -51,8 +56,8 @@ const STEPS: &[Step] = &[
     },
     Step {
         csf: "RS.MI-01",
-        when: &[Technique(&["T1486", "T1485", "T1490", "T1561"])],
-        text: "Disconnect {machines} from the network now, and take shares and backups that they can reach offline: encryption or deletion may still be running.",
+        when: &[Technique(DESTROYS)],
+        text: "Disconnect {machines} from the network now, leave power on, and take shares and backups that they can reach offline: encryption or deletion may still be running.",
     },
     Step {
         csf: "RS.MI-01",
@@ -68,6 +73,7 @@ const STEPS: &[Step] = &[
                 Exfiltration,
                 Impact,
             ]),
+            Without(DESTROYS),
         ],
         text: "Isolate {machines} from the network; leave power on, so that memory can be captured.",
     },
@@ -220,6 +226,7 @@ fn holds(when: &When, group: &Group<'_>, severity: Level) -> bool {
     match when {
         AtLeast(level) => severity >= *level,
         AtMost(level) => severity <= *level,
+        Without(any) => !group.techniques.iter().any(|t| technique_is(t, any)),
         _ => group.members.iter().any(|draft| concerns(when, draft)),
     }
 }
@@ -233,7 +240,7 @@ fn concerns(when: &When, draft: &Draft) -> bool {
             .sources
             .iter()
             .any(|(source, _)| any.iter().any(|part| source.to_lowercase().contains(part))),
-        AtLeast(_) | AtMost(_) => true,
+        AtLeast(_) | AtMost(_) | Without(_) => true,
     }
 }
 
@@ -269,13 +276,53 @@ fn named(name: &str, group: &Group<'_>, keys: &HashSet<u32>) -> Option<String> {
         "users" => any(&is_person),
         "keys" => any(&|entity| is_access_key(&entity.value)).map(|keys| keys.to_uppercase()),
         "addresses" => any(&|e| e.kind == EntityKind::Address && is_public(&e.value)),
-        "domains" => of(EntityKind::Domain, usize::MAX),
+        "domains" => {
+            let named = group.telling().filter(|c| keys.contains(&c.key));
+            let domains = named.map(|c| &c.entity).filter(|e| e.kind == EntityKind::Domain);
+            let names: Vec<&str> = domains.map(|entity| &*entity.value).collect();
+            let names = gathered(&names);
+            (!names.is_empty()).then(|| list(&names, 4))
+        }
         // Many hashes are those of the system's own programs, and no list to search for.
         "hashes" => of(EntityKind::Hash, 5),
         "first" => Some(format!("{} UTC", group.first.prose())),
         "rule" => group.members.first().map(|draft| cut(&draft.rule_title, 90)),
         _ => None,
     }
+}
+
+/// Names below one domain that are told as that domain.
+const BELOW: usize = 5;
+
+/// Domains in order, those with many names below them as one: nobody blocks a tunnel name by name.
+fn gathered(names: &[&str]) -> Vec<String> {
+    let mut counts: HashMap<&str, usize> = HashMap::new();
+    for name in names {
+        *counts.entry(registered(name)).or_default() += 1;
+    }
+    let mut out: Vec<String> = Vec::new();
+    for name in names {
+        let above = registered(name);
+        let told = if counts.get(above).is_some_and(|count| *count >= BELOW) {
+            format!("everything below {}", cut(above, 80))
+        } else {
+            cut(name, 80)
+        };
+        if !out.contains(&told) {
+            out.push(told);
+        }
+    }
+    out
+}
+
+/// The part of a name that somebody registered, as far as its labels tell: two of them, or three where
+/// the country's second level is short (`example.co.uk`).
+fn registered(name: &str) -> &str {
+    let mut dots = name.rmatch_indices('.').map(|(at, _)| at);
+    let (Some(last), Some(second)) = (dots.next(), dots.next()) else { return name };
+    let short = name.len() - last == 3 && last - second <= 4;
+    let from = if short { dots.next().map_or(0, |third| third + 1) } else { second + 1 };
+    name.get(from..).unwrap_or(name)
 }
 
 /// AWS access key ids: long-lived `AKIA…`, temporary `ASIA…`.
@@ -306,6 +353,19 @@ mod tests {
     fn access_keys_are_told_from_users() {
         assert!(is_access_key("akiaiosfodnn7example"));
         assert!(!is_access_key("alice"));
+    }
+
+    #[test]
+    fn a_tunnel_is_blocked_at_its_domain() {
+        assert_eq!(registered("a.b.t.example.com"), "example.com");
+        assert_eq!(registered("mail.example.co.uk"), "example.co.uk");
+        assert_eq!(registered("example.co.uk"), "example.co.uk");
+        assert_eq!(registered("example"), "example");
+        let mut names: Vec<String> = (0..6).map(|n| format!("x{n}.0001.t.cdn.example")).collect();
+        names.insert(1, "login.bad.example".to_owned());
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let told = gathered(&names);
+        assert_eq!(told, ["everything below cdn.example", "login.bad.example"]);
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! Titles, summaries and reasons: what triage decided, in sentences.
 
-use model::{Level, Micros, Tactic, Technique, span_text};
+use model::{EntityKind, Level, Micros, Tactic, Technique, span_text};
 
 use crate::alerts::Draft;
-use crate::incidents::{Group, technique_is};
+use crate::incidents::{Connected, Group, technique_is};
 use crate::policy::{Policy, micros};
 use crate::ties::{self, display};
 
@@ -235,9 +235,12 @@ fn what_ties(group: &Group<'_>, policy: &Policy) -> Vec<String> {
             "One alert that stands alone: no other within {gap} shares its hosts, users or addresses."
         )];
     }
+    // Hashes of a program that everybody runs say little beside the machine and the person.
+    let says = |c: &&Connected| c.alerts > 1 && c.entity.kind != EntityKind::Hash;
+    let ties = group.telling().any(|c| says(&c));
     let shared: Vec<String> = group
         .telling()
-        .filter(|c| c.alerts > 1)
+        .filter(|c| c.alerts > 1 && (!ties || says(c)))
         .map(|c| format!("{} {} ({})", c.entity.kind.name(), display(&c.entity), c.alerts))
         .collect();
     let mut sentences = vec![format!(

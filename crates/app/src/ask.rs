@@ -1,7 +1,7 @@
 //! `query` and `hunt`: questions to a data folder.
 
 use std::future::Future;
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use hunt::{Between, Form, Hunt, HuntError, Limits, SavedHunt, TableStyle};
@@ -64,9 +64,20 @@ pub fn hunts(content: &Content) -> (Vec<SavedHunt>, Vec<String>) {
 /// The saved hunt of that name.
 pub fn find_hunt(content: &Content, name: &str) -> Result<SavedHunt, Failure> {
     let (hunts, _) = hunts(content);
+    let words: Vec<&str> = name.split('-').filter(|word| word.len() > 3).collect();
+    let alike: Vec<_> = hunts
+        .iter()
+        .filter(|hunt| words.iter().any(|word| hunt.name.contains(word.trim_end_matches('s'))))
+        .map(|hunt| format!("`{}`", hunt.name))
+        .collect();
     hunts.into_iter().find(|hunt| hunt.name == name).ok_or_else(|| {
-        Failure::new(Kind::Usage, format!("there is no hunt `{}`", model::inert(name)))
-            .hint("`watchfloor hunt list` names them all")
+        let failure =
+            Failure::new(Kind::Usage, format!("there is no hunt `{}`", model::inert(name)));
+        let failure = match alike.as_slice() {
+            [] => failure,
+            names => failure.hint(format!("like it: {}", names.join(", "))),
+        };
+        failure.hint("`watchfloor hunt list` names them all")
     })
 }
 
@@ -92,8 +103,8 @@ fn ask(
         Failure::new(Kind::Usage, format!("there is no form `{}`", question.form))
     })?;
     let between = Between {
-        since: instant(question.since.as_deref(), "--since")?,
-        until: instant(question.until.as_deref(), "--until")?,
+        since: instant(question.since.as_deref(), "--since", crate::now())?,
+        until: instant(question.until.as_deref(), "--until", crate::now())?,
     };
     let mut asker = Asker::with_rows(data, question.limit)?;
     for (name, file) in &question.tables {
@@ -116,11 +127,42 @@ fn ask(
     }))
 }
 
-fn instant(text: Option<&str>, flag: &str) -> Result<Option<model::Micros>, Failure> {
-    let Some(text) = text else { return Ok(None) };
-    // A day alone means its first instant.
-    let whole = if text.len() == 10 { format!("{text}T00:00:00Z") } else { text.to_owned() };
-    whole.parse().map(Some).map_err(|error| Failure::new(Kind::Usage, format!("{flag}: {error}")))
+/// Reads `--since` and `--until`: an instant, a day (its first moment), a time without a zone (UTC), or
+/// a span that counts back from now.
+fn instant(
+    text: Option<&str>,
+    flag: &str,
+    now: model::Micros,
+) -> Result<Option<model::Micros>, Failure> {
+    let Some(text) = text.map(str::trim) else { return Ok(None) };
+    if let Some(span) = span(text) {
+        return Ok(Some(model::Micros(now.0.saturating_sub(span))));
+    }
+    let forms =
+        [text.to_owned(), format!("{text}Z"), format!("{text}:00Z"), format!("{text}T00:00:00Z")];
+    match forms.iter().find_map(|form| form.replacen(' ', "T", 1).parse().ok()) {
+        Some(time) => Ok(Some(time)),
+        None => Err(Failure::new(
+            Kind::Usage,
+            format!("{flag}: `{}` is not a time", model::inert(text)),
+        )
+        .hint("write 2026-10-14, 2026-10-14T10:30:00Z, or 7d for seven days ago")),
+    }
+}
+
+/// A span such as `90m` or `7d`, in microseconds.
+fn span(text: &str) -> Option<i64> {
+    let unit = text.chars().last()?;
+    let seconds = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 3_600,
+        'd' => 86_400,
+        'w' => 604_800,
+        _ => return None,
+    };
+    let count: i64 = text.strip_suffix(unit)?.parse().ok().filter(|count| *count >= 0)?;
+    count.checked_mul(seconds)?.checked_mul(1_000_000)
 }
 
 async fn unless_interrupted<T>(
@@ -168,7 +210,7 @@ impl Asker {
         }
         let runtime = crate::runtime()?;
         let lake = crate::open_lake(data)?;
-        let limits = Limits { spill: Some(data.join("tmp")), rows, ..Limits::default() };
+        let limits = Limits { spill: Some(scratch(data)), rows, ..Limits::default() };
         let hunt = runtime
             .block_on(Hunt::open(&lake, limits, crate::now()))
             .map_err(|error| from_hunt(&error, ""))?;
@@ -177,23 +219,33 @@ impl Asker {
 
     /// All rows of a short answer.
     pub(crate) fn rows(&self, sql: &str) -> Result<Vec<Row>, Failure> {
-        let mut bytes: Vec<u8> = Vec::new();
-        self.runtime.block_on(async {
+        let mut rows = Vec::new();
+        self.each(sql, |row| {
+            rows.push(row);
+            Ok(())
+        })?;
+        Ok(rows)
+    }
+
+    /// Each row of an answer of any length.
+    pub(crate) fn each(
+        &self,
+        sql: &str,
+        take: impl FnMut(Row) -> Result<(), Failure> + Send,
+    ) -> Result<(), Failure> {
+        let mut lines = Lines { rest: Vec::new(), take, failure: None };
+        let written = self.runtime.block_on(async {
             let between = Between::default();
             let mut answer =
                 self.hunt.query(sql, between).await.map_err(|error| from_hunt(&error, sql))?;
-            hunt::write(Form::Ndjson, &mut answer, &mut bytes, TableStyle::default())
+            hunt::write(Form::Ndjson, &mut answer, &mut lines, TableStyle::default())
                 .await
                 .map_err(|error| from_hunt(&error, sql))
-        })?;
-        bytes
-            .split(|byte| *byte == b'\n')
-            .filter(|line| !line.is_empty())
-            .map(|line| {
-                serde_json::from_slice(line)
-                    .map_err(|e| Failure::new(Kind::Defect, format!("an answer is not JSON: {e}")))
-            })
-            .collect()
+        });
+        match lines.failure {
+            Some(failure) => Err(failure),
+            None => written.map(|_| ()),
+        }
     }
 
     /// The one number that an answer is.
@@ -204,6 +256,49 @@ impl Asker {
     }
 }
 
+/// Where large sorts may put what they cannot hold: in the data folder, or in the system's own place
+/// where the data folder is only to be read.
+fn scratch(data: &Path) -> PathBuf {
+    let own = data.join("tmp");
+    let writable = std::fs::create_dir_all(&own).and_then(|()| tempfile::tempfile_in(&own)).is_ok();
+    if writable { own } else { std::env::temp_dir() }
+}
+
+/// Takes an answer that is written as lines of JSON apart into rows.
+struct Lines<T> {
+    /// What of a line has come so far.
+    rest: Vec<u8>,
+    take: T,
+    failure: Option<Failure>,
+}
+
+impl<T: FnMut(Row) -> Result<(), Failure>> Write for Lines<T> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.rest.extend_from_slice(bytes);
+        if !bytes.contains(&b'\n') {
+            return Ok(bytes.len());
+        }
+        let mut lines = self.rest.split_inclusive(|byte| *byte == b'\n').peekable();
+        let mut taken = 0;
+        while let Some(line) = lines.next_if(|line| line.ends_with(b"\n")) {
+            taken += line.len();
+            let row = serde_json::from_slice(line)
+                .map_err(|e| Failure::new(Kind::Defect, format!("an answer is not JSON: {e}")));
+            if let Err(failure) = row.and_then(&mut self.take) {
+                let text = failure.message.clone();
+                self.failure = Some(failure);
+                return Err(io::Error::other(text));
+            }
+        }
+        self.rest.drain(..taken);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 fn from_hunt(error: &HuntError, sql: &str) -> Failure {
     let kind = match error.kind {
         hunt::Kind::Lake | hunt::Kind::Limit => Kind::System,
@@ -211,4 +306,29 @@ fn from_hunt(error: &HuntError, sql: &str) -> Failure {
         _ => Kind::Usage,
     };
     Failure::new(kind, error.render(sql))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn times_are_read_as_people_write_them() {
+        let now: model::Micros = "2026-11-22T12:00:00Z".parse().unwrap();
+        let read = |text| instant(Some(text), "--since", now).map(|t| t.unwrap().to_string());
+        for (text, want) in [
+            ("2026-10-14", "2026-10-14T00:00:00Z"),
+            ("2026-10-14 10:30", "2026-10-14T10:30:00Z"),
+            ("2026-10-14T10:30:05", "2026-10-14T10:30:05Z"),
+            ("2026-10-14T10:30:05+02:00", "2026-10-14T08:30:05Z"),
+            ("7d", "2026-11-15T12:00:00Z"),
+            ("90m", "2026-11-22T10:30:00Z"),
+        ] {
+            assert_eq!(read(text).unwrap(), want, "{text}");
+        }
+        for wrong in ["yesterday", "d", "-1d", "99999999999999999w", "2026-13-01", ""] {
+            assert!(read(wrong).is_err(), "{wrong}");
+        }
+    }
 }

@@ -107,7 +107,7 @@ fn data_checks(data: &Path) -> Vec<Check> {
     if !data.exists() {
         return vec![
             Check::new("data folder", Verdict::Note, format!("{shown} is not there yet"))
-                .mend("`watchfloor investigate PATH` makes it"),
+                .mend(format!("`watchfloor investigate PATH --data {shown}` makes it")),
         ];
     }
     let mut checks = Vec::new();
@@ -122,7 +122,8 @@ fn data_checks(data: &Path) -> Vec<Check> {
     checks.push(match asked {
         Ok(rows) => {
             let runs = rows.first().and_then(|row| row.get("runs")?.as_u64()).unwrap_or(0);
-            Check::new("lake", Verdict::Fine, format!("can be read; {runs} runs"))
+            let runs = if runs == 1 { "1 run".to_owned() } else { format!("{runs} runs") };
+            Check::new("lake", Verdict::Fine, format!("can be read; {runs}"))
         }
         Err(failure) => Check::new("lake", Verdict::Wrong, failure.message)
             .mend("`watchfloor investigate` on the same evidence makes it anew in another folder"),

@@ -53,7 +53,11 @@ fn texts(content: &Content, paths: &[PathBuf], unread: &mut Vec<String>) -> Vec<
 
 /// Loads rules, lists every mistake, and looks for what is odd about those that load.
 pub fn check_rules(content: &Content, paths: &[PathBuf]) -> RulesChecked {
-    let choice = RuleChoice { paths: paths.to_vec(), only_paths: !paths.is_empty() };
+    let choice = RuleChoice {
+        paths: paths.to_vec(),
+        only_paths: !paths.is_empty(),
+        ..RuleChoice::default()
+    };
     let stages = Stages::load(content, &choice);
     let mut unread = Vec::new();
     let texts = texts(content, paths, &mut unread);
@@ -101,7 +105,11 @@ pub fn test_rules(content: &Content, paths: &[PathBuf]) -> Result<Vec<Trial>, Fa
 
 /// Which rules can see events of the known sources.
 pub fn rule_coverage(content: &Content, paths: &[PathBuf]) -> Coverage {
-    let choice = RuleChoice { paths: paths.to_vec(), only_paths: !paths.is_empty() };
+    let choice = RuleChoice {
+        paths: paths.to_vec(),
+        only_paths: !paths.is_empty(),
+        ..RuleChoice::default()
+    };
     let stages = Stages::load(content, &choice);
     stages.rules.coverage(&logsources(&stages))
 }

@@ -1,13 +1,13 @@
 //! The stages with their content loaded: definitions compiled, rules compiled.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use detect::{RuleProblem, RuleText, Rules};
+use detect::{Placeholders, RuleProblem, RuleText, Rules};
 use model::Hasher;
 use normalize::{Diagnostic, Normalizer, SourceText};
 
-use crate::content::{Content, read_yaml};
+use crate::content::{Content, read_text, read_yaml};
 
 /// Which rules to load.
 #[derive(Debug, Clone, Default)]
@@ -16,6 +16,8 @@ pub struct RuleChoice {
     pub paths: Vec<PathBuf>,
     /// Leave out what the content brings.
     pub only_paths: bool,
+    /// A JSON file with the values that stand for `%placeholder%`s in rules: `{"name": ["value"]}`.
+    pub placeholders: Option<PathBuf>,
 }
 
 /// Everything that a record passes through, shared by all threads.
@@ -74,7 +76,17 @@ impl Stages {
             hasher = hasher.part(text.text.as_bytes());
             rule_texts.push(RuleText { path: text.path, text: text.text });
         }
-        let (rules, rule_problems) = Rules::load(rule_texts);
+        let mut placeholders = Placeholders::new();
+        if let Some(path) = &choice.placeholders {
+            match read_placeholders(path) {
+                Ok((text, read)) => {
+                    hasher = hasher.part(text.as_bytes());
+                    placeholders = read;
+                }
+                Err(problem) => unread.push(problem),
+            }
+        }
+        let (rules, rule_problems) = Rules::load_with(rule_texts, &placeholders);
         let digest = crate::hex(&hasher.finish());
         Self {
             normalizer,
@@ -87,4 +99,13 @@ impl Stages {
             unknown_source: Arc::from("unrecognised"),
         }
     }
+}
+
+/// Reads the values of placeholders, and the text that they stand in.
+fn read_placeholders(path: &Path) -> Result<(String, Placeholders), String> {
+    let text = read_text(path)?;
+    let read = serde_json::from_str(&text).map_err(|e| {
+        format!("{}: placeholders are {{\"name\": [\"value\"]}}: {e}", path.display())
+    })?;
+    Ok((text, read))
 }

@@ -51,8 +51,8 @@ impl Screen {
 
     /// A level as a word of fixed width, coloured by how grave it is.
     pub(crate) fn level(self, level: Level) -> String {
-        let word =
-            format!("{:<8}", level.name().to_uppercase().chars().take(8).collect::<String>());
+        let name = if level == Level::Informational { "info" } else { level.name() };
+        let word = format!("{:<8}", name.to_uppercase());
         match level {
             Level::Critical | Level::High => self.paint(Tone::Bad, &word),
             Level::Medium => self.paint(Tone::Warn, &word),

@@ -39,16 +39,7 @@ fn list(ground: &Ground) -> Result<ExitCode, Failure> {
         err(&format!("{} {}", ground.screen.paint(Tone::Bad, "error:"), inert(problem)));
     }
     if ground.json {
-        let rows: Vec<_> = hunts
-            .iter()
-            .map(|hunt| {
-                serde_json::json!({
-                    "name": hunt.name, "title": hunt.title, "techniques": hunt.techniques,
-                    "explanation": hunt.explanation, "sql": hunt.sql,
-                })
-            })
-            .collect();
-        print_json(&rows)?;
+        print_json(&hunts.iter().map(json).collect::<Vec<_>>())?;
     } else {
         let width = hunts.iter().map(|hunt| hunt.name.len()).max().unwrap_or(0);
         let mut text = String::new();
@@ -62,8 +53,25 @@ fn list(ground: &Ground) -> Result<ExitCode, Failure> {
     Ok(if problems.is_empty() { ExitCode::SUCCESS } else { Kind::Content.exit_code().into() })
 }
 
+/// A hunt for machines.
+fn json(hunt: &app::SavedHunt) -> serde_json::Value {
+    let parameters: Vec<_> = hunt
+        .parameters
+        .iter()
+        .map(|p| serde_json::json!({ "name": p.name, "about": p.about, "default": p.default }))
+        .collect();
+    serde_json::json!({
+        "name": hunt.name, "title": hunt.title, "techniques": hunt.techniques,
+        "explanation": hunt.explanation, "parameters": parameters, "sql": hunt.sql,
+    })
+}
+
 fn show(ground: &Ground, name: &str) -> Result<ExitCode, Failure> {
     let hunt = app::find_hunt(&ground.content, name)?;
+    if ground.json {
+        print_json(&json(&hunt))?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let strong = |text: &str| ground.screen.paint(Tone::Strong, text);
     let mut text = format!("{}\n\n{}\n", strong(&hunt.title), hunt.explanation.trim());
     if !hunt.parameters.is_empty() {

@@ -107,6 +107,6 @@ fn width(out: Option<&Path>) -> Option<usize> {
 
 /// The width of the terminal, which shells tell in `COLUMNS` and terminals when asked.
 fn console_width() -> Option<usize> {
-    let (_, columns) = console::Term::stdout().size_checked()?;
-    Some(usize::from(columns))
+    let told = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    told.or_else(|| Some(usize::from(console::Term::stdout().size_checked()?.1)))
 }

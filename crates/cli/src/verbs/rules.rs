@@ -25,7 +25,8 @@ pub(crate) fn run(ground: &Ground, args: Rules) -> Result<ExitCode, Failure> {
 
 /// The rules that were named, or the built-in ones.
 fn load(ground: &Ground, set: RuleSet) -> Stages {
-    let choice = RuleChoice { only_paths: !set.paths.is_empty(), paths: set.paths };
+    let choice =
+        RuleChoice { only_paths: !set.paths.is_empty(), paths: set.paths, ..RuleChoice::default() };
     Stages::load(&ground.content, &choice)
 }
 
@@ -138,7 +139,13 @@ fn list(ground: &Ground, set: RuleSet) -> Result<ExitCode, Failure> {
         return Ok(ExitCode::SUCCESS);
     }
     let mut text = String::new();
-    for rule in rules {
+    // By log source, the gravest first: rules that stand beside each other look at the same events.
+    let mut rules: Vec<_> = rules.iter().collect();
+    rules.sort_by_cached_key(|rule| {
+        let source = rule.logsource.as_ref().map(ToString::to_string);
+        (source.is_none(), source, std::cmp::Reverse(rule.level), rule.title.clone())
+    });
+    for rule in &rules {
         let source = match &rule.logsource {
             Some(source) => source.to_string(),
             None => "correlation".to_owned(),

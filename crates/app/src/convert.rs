@@ -39,6 +39,7 @@ pub fn convert(
     spool: &Path,
     out: &mut dyn Write,
 ) -> Result<Converted, Failure> {
+    crate::investigate::missing(inputs)?;
     let mut converter =
         Converter { normalizer, extensions, out, done: Converted::default(), failure: None };
     collect::walk(inputs, &Limits::default(), spool, crate::now(), &mut |found| {

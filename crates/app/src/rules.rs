@@ -104,14 +104,14 @@ pub fn test_rules(content: &Content, paths: &[PathBuf]) -> Result<Vec<Trial>, Fa
 }
 
 /// Which rules can see events of the known sources.
-pub fn rule_coverage(content: &Content, paths: &[PathBuf]) -> Coverage {
+pub fn rule_coverage(content: &Content, paths: &[PathBuf]) -> Result<Coverage, Failure> {
     let choice = RuleChoice {
         paths: paths.to_vec(),
         only_paths: !paths.is_empty(),
         ..RuleChoice::default()
     };
-    let stages = Stages::load(content, &choice);
-    stages.rules.coverage(&logsources(&stages))
+    let stages = Stages::of(content, &choice)?;
+    Ok(stages.rules.coverage(&logsources(&stages)))
 }
 
 /// Judges rule files and copies those that are new or newer into `into`/rules.

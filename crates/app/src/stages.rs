@@ -8,6 +8,7 @@ use model::Hasher;
 use normalize::{Diagnostic, Normalizer, SourceText};
 
 use crate::content::{Content, read_text, read_yaml};
+use crate::failure::{Failure, Kind};
 
 /// Which rules to load.
 #[derive(Debug, Clone, Default)]
@@ -41,6 +42,20 @@ pub struct Stages {
 }
 
 impl Stages {
+    /// Compiles as [`Stages::load`] does, but refuses to do without a file or folder that was named: a
+    /// typing error must not pass for a quiet night.
+    pub fn of(content: &Content, choice: &RuleChoice) -> Result<Self, Failure> {
+        for path in choice.paths.iter().chain(&choice.placeholders) {
+            std::fs::metadata(path).map_err(|error| {
+                Failure::new(Kind::Usage, format!("{}: cannot be read: {error}", path.display()))
+            })?;
+        }
+        if let Some(path) = &choice.placeholders {
+            read_placeholders(path).map_err(|problem| Failure::new(Kind::Content, problem))?;
+        }
+        Ok(Self::load(content, choice))
+    }
+
     /// Compiles the content's definitions and the chosen rules. Mistakes never stop it: what is
     /// sound is used, the rest is listed.
     pub fn load(content: &Content, choice: &RuleChoice) -> Self {

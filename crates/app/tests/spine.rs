@@ -94,7 +94,13 @@ fn evidence_becomes_an_incident_and_a_report() {
         assert!(moment.parcel.is_some() && moment.offset.is_some(), "{moment:?}");
         assert!(moment.origin.contains("demo/evidence"));
         assert!(!moment.matched.is_empty() || moment.rule_title.len() > 3);
+        // And says to or by whom.
+        assert!(moment.what.starts_with(&*moment.rule_title) && moment.what.ends_with(')'));
     }
+    // Times that no record tells (a file's own, that of receipt) are not what the data covers.
+    let window = document.data_window.unwrap();
+    assert_eq!(window.last.day(), "2026-10-15");
+    assert_eq!(document.rules.loaded, stages.rules.list().len() as u64);
     for figure in &document.figures {
         let row = &ask(folder.path(), &figure.query)[0];
         let value = row.as_object().unwrap().values().next().unwrap().to_string();
@@ -166,6 +172,20 @@ fn stopping_leaves_no_trace_and_nothing_is_said_to_be_nothing() {
     let nothing = investigate(&stages, &missing, &Meter::default()).unwrap_err();
     assert_eq!(nothing.kind, Kind::Nothing);
     assert!(nothing.hints[0].contains("not-there"));
+    // A typing error leaves no data folder behind.
+    let fresh = folder.path().join("fresh");
+    let missing = options(&[folder.path().join("not-there")], &fresh, 2);
+    assert_eq!(investigate(&stages, &missing, &Meter::default()).unwrap_err().kind, Kind::Nothing);
+    assert!(!fresh.exists());
+    // Nor do rules that are not there pass for rules that found nothing.
+    let choice = RuleChoice { paths: vec![fresh], ..RuleChoice::default() };
+    let unread = Stages::of(&Content::built_in(), &choice).err().unwrap();
+    assert!(unread.kind == Kind::Usage && unread.message.contains("fresh"), "{unread}");
+    let empty = folder.path().join("empty.log");
+    fs::write(&empty, "").unwrap();
+    let options_empty = options(&[empty], &folder.path().join("other"), 2);
+    let nothing = investigate(&stages, &options_empty, &Meter::default()).unwrap_err();
+    assert!(nothing.kind == Kind::Nothing && nothing.hints[0].contains("is empty"), "{nothing}");
 }
 
 #[test]

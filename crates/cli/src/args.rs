@@ -272,3 +272,21 @@ pub struct Report {
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn help_is_sound_and_names_hunts_that_are_there() {
+        use clap::CommandFactory as _;
+        Cli::command().debug_assert();
+        let (hunts, _) = app::hunts(&app::Content::built_in());
+        let named = EXAMPLES.lines().filter_map(|line| line.split("hunt run ").nth(1));
+        let named: Vec<&str> = named.filter_map(|rest| rest.split_whitespace().next()).collect();
+        assert!(!named.is_empty());
+        for name in named {
+            assert!(hunts.iter().any(|hunt| hunt.name == name), "{name}");
+        }
+    }
+}

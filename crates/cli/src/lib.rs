@@ -9,6 +9,7 @@ mod screen;
 mod verbs;
 
 use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
 
 use app::{Failure, Kind};
@@ -27,6 +28,18 @@ pub(crate) struct Ground {
     pub(crate) content: app::Content,
 }
 
+impl Ground {
+    /// Lays the user's content over the built-in one.
+    fn overlay(&mut self, folder: &Path) -> Result<(), Failure> {
+        if !folder.is_dir() {
+            let message = format!("--content {}: there is no such folder", folder.display());
+            return Err(Failure::new(Kind::Usage, message));
+        }
+        self.content = std::mem::take(&mut self.content).overlaid(folder);
+        Ok(())
+    }
+}
+
 /// Runs the program.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let cli = match Cli::try_parse_from(args) {
@@ -37,21 +50,20 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             return if asked_for_help { ExitCode::SUCCESS } else { Kind::Usage.exit_code().into() };
         }
     };
-    let mut content = app::Content::built_in();
-    if let Some(folder) = &cli.content {
-        content = content.overlaid(folder);
-    }
-    let ground = Ground { screen: Screen::new(), json: cli.json, quiet: cli.quiet, content };
-    let result = match cli.verb {
-        Verb::Investigate(args) => verbs::investigate::run(&ground, args),
-        Verb::Normalize(args) => verbs::normalize::run(&ground, args),
-        Verb::Query(args) => verbs::query::run(&ground, args),
-        Verb::Hunt(args) => verbs::hunt::run(&ground, args),
-        Verb::Rules(args) => verbs::rules::run(&ground, args),
-        Verb::Sources(args) => verbs::sources::run(&ground, args),
-        Verb::Report(args) => verbs::report::run(&ground, args),
-        Verb::Doctor(args) => verbs::doctor::run(&ground, &args),
-    };
+    let content = app::Content::built_in();
+    let mut ground = Ground { screen: Screen::new(), json: cli.json, quiet: cli.quiet, content };
+    let result = cli.content.map_or(Ok(()), |folder| ground.overlay(&folder)).and_then(|()| {
+        match cli.verb {
+            Verb::Investigate(args) => verbs::investigate::run(&ground, args),
+            Verb::Normalize(args) => verbs::normalize::run(&ground, args),
+            Verb::Query(args) => verbs::query::run(&ground, args),
+            Verb::Hunt(args) => verbs::hunt::run(&ground, args),
+            Verb::Rules(args) => verbs::rules::run(&ground, args),
+            Verb::Sources(args) => verbs::sources::run(&ground, args),
+            Verb::Report(args) => verbs::report::run(&ground, args),
+            Verb::Doctor(args) => verbs::doctor::run(&ground, &args),
+        }
+    });
     match result {
         Ok(code) => code,
         Err(failure) => {

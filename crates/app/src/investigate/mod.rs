@@ -37,6 +37,8 @@ use crate::stages::Stages;
 const BATCH: usize = 4_096;
 /// Common entities that the run's own row names.
 const COMMON: usize = 20;
+/// What could not be had that the outcome names.
+const REFUSED: usize = 5;
 /// Rules that did not load that it names.
 const PROBLEMS: usize = 200;
 
@@ -94,6 +96,8 @@ pub struct Outcome {
     pub before: Before,
     /// What became of the incidents that it held.
     pub changes: Changes,
+    /// What could not be had at all, the first few: where, and why.
+    pub refused: Vec<String>,
     /// True when parcels were left out that had been read with other rules or definitions: these have
     /// not looked at them.
     pub rules_changed: bool,
@@ -140,10 +144,14 @@ pub fn investigate(stages: &Stages, options: &Options, meter: &Meter) -> Result<
             .hint("run the same command again to start over"));
     }
     read.fed.flaws.retain(|flaw| !past.knows_flaw(flaw));
+    let empty = read.fed.entries.iter().all(|entry| entry.parcel.size == 0);
+    if empty && read.fed.known == 0 && read.fed.again.is_empty() {
+        let origins = read.fed.entries.iter().take(3);
+        return Err(origins.fold(nothing(&read.fed), |failure, entry| {
+            failure.hint(format!("{} is empty", entry.parcel.origin))
+        }));
+    }
     if read.fed.entries.is_empty() && read.fed.again.is_empty() {
-        if read.fed.known == 0 && run_has_nothing(&read.fed) {
-            return Err(nothing(&read.fed));
-        }
         return unchanged(&past, &read.fed, stages);
     }
 
@@ -170,6 +178,7 @@ fn unchanged(past: &Past, fed: &Fed, stages: &Stages) -> Result<Outcome, Failure
         incidents: past.standing()?,
         rules: (stages.rules.list().len(), stages.rule_problems.len()),
         before: past.before,
+        refused: refused(fed),
         rules_changed: past.differs_from(&stages.digest),
         ..Outcome::default()
     })
@@ -353,6 +362,7 @@ fn finish(read: &Read, past: &Past, triaged: &Triaged, findings: u64, stages: &S
         hits_left_out: *hits_left_out,
         before: past.before,
         changes: past.changes(&triaged.incidents),
+        refused: refused(fed),
         rules_changed: fed.known > 0 && past.differs_from(&stages.digest),
     }
 }
@@ -461,7 +471,7 @@ fn hash_path(hasher: Hasher, path: &Path) -> Hasher {
 
 /// Refuses to begin when nothing of what was named is there: a typing error must not leave a data
 /// folder behind.
-fn missing(inputs: &[Input]) -> Result<(), Failure> {
+pub(crate) fn missing(inputs: &[Input]) -> Result<(), Failure> {
     let mut hints = Vec::new();
     for input in inputs {
         match input {
@@ -476,8 +486,10 @@ fn missing(inputs: &[Input]) -> Result<(), Failure> {
     Err(hints.into_iter().take(3).fold(failure, Failure::hint))
 }
 
-fn run_has_nothing(fed: &Fed) -> bool {
-    fed.flaws.iter().all(|row| row.parcel.is_none())
+/// What never became a parcel, as far as the last screen tells it.
+fn refused(fed: &Fed) -> Vec<String> {
+    let refused = fed.flaws.iter().filter(|row| row.parcel.is_none());
+    refused.take(REFUSED).map(|row| format!("{}: {}", row.origin, row.flaw.message)).collect()
 }
 
 fn nothing(fed: &Fed) -> Failure {

@@ -117,5 +117,5 @@ fn sentence(alert: &Alert, finding: Option<&Row>) -> String {
         (_, None) => place,
         (_, Some(address)) => format!("{place}, {address}"),
     };
-    format!("{}: {who}", alert.rule_title)
+    format!("{} ({who})", alert.rule_title)
 }

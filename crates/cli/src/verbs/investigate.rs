@@ -33,7 +33,7 @@ pub(crate) fn run(ground: &Ground, args: Investigate) -> Result<ExitCode, Failur
         only_paths: args.no_builtin_rules,
         placeholders: args.placeholders,
     };
-    let stages = Stages::load(&ground.content, &choice);
+    let stages = Stages::of(&ground.content, &choice)?;
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let options = Options {
         inputs: args.paths.into_iter().map(Input::from_arg).collect(),
@@ -62,7 +62,7 @@ pub(crate) fn run(ground: &Ground, args: Investigate) -> Result<ExitCode, Failur
         out(&format!("{value}\n")).map_err(|e| Failure::new(Kind::System, e.to_string()))?;
         return Ok(ExitCode::SUCCESS);
     }
-    problems(ground, &stages);
+    problems(ground, &stages, &outcome);
     unlooked(ground, &outcome);
     let mut text = last_screen(ground.screen, &outcome, began.elapsed());
     let bold = |t: &str| ground.screen.paint(Tone::Strong, t);
@@ -91,13 +91,14 @@ fn stop_on_signal(meter: &Arc<Meter>) -> Result<(), Failure> {
     })
 }
 
-/// Says what of the content did not load, in a line each kind: the commands that show it all are named.
-fn problems(ground: &Ground, stages: &Stages) {
+/// Says what of the evidence could not be had and what of the content did not load, in a line each kind:
+/// the commands that show it all are named.
+fn problems(ground: &Ground, stages: &Stages, outcome: &Outcome) {
     if ground.quiet {
         return;
     }
     let note = |text: String| err(&format!("{} {text}", ground.screen.paint(Tone::Warn, "note:")));
-    for unread in &stages.unread {
+    for unread in stages.unread.iter().chain(&outcome.refused) {
         note(inert(unread).into_owned());
     }
     if !stages.rule_problems.is_empty() {
@@ -165,13 +166,18 @@ fn changes(outcome: &Outcome) -> Option<String> {
 
 /// How many there are, and how many more than before where there was a before.
 fn more(what: &str, now: u64, outcome: &Outcome, before: u64) -> String {
-    let ending = if now == 1 { "" } else { "s" };
     let change = match (outcome.before.runs, now.cmp(&before)) {
         (0, _) | (_, Ordering::Equal) => String::new(),
         (_, Ordering::Greater) => format!(" (+{})", HumanCount(now - before)),
         (_, Ordering::Less) => format!(" (-{})", HumanCount(before - now)),
     };
-    format!("{} {what}{ending}{change}", HumanCount(now))
+    plural(what, now) + &change
+}
+
+/// A count and what is counted.
+fn plural(what: &str, count: u64) -> String {
+    let ending = if count == 1 { "" } else { "s" };
+    format!("{} {what}{ending}", HumanCount(count))
 }
 
 fn last_screen(screen: Screen, outcome: &Outcome, took: std::time::Duration) -> String {
@@ -197,9 +203,9 @@ fn last_screen(screen: Screen, outcome: &Outcome, took: std::time::Duration) -> 
         &mut text,
         "Read",
         format!(
-            "{} events from {} parcels{known} in {}",
-            count(outcome.events),
-            count(outcome.parcels),
+            "{} from {}{known} in {}",
+            plural("event", outcome.events),
+            plural("parcel", outcome.parcels),
             if took.as_secs() == 0 {
                 "a moment".to_owned()
             } else {
@@ -216,10 +222,10 @@ fn last_screen(screen: Screen, outcome: &Outcome, took: std::time::Duration) -> 
             &mut text,
             "Unsure",
             format!(
-                "{} events of unknown sources, {} flaws, {} records lost",
-                count(outcome.unrecognised),
-                count(outcome.flaws),
-                count(outcome.records_lost)
+                "{} of unknown sources, {}, {} lost",
+                plural("event", outcome.unrecognised),
+                plural("flaw", outcome.flaws),
+                plural("record", outcome.records_lost)
             ),
         );
     }

@@ -24,10 +24,10 @@ pub(crate) fn run(ground: &Ground, args: Rules) -> Result<ExitCode, Failure> {
 }
 
 /// The rules that were named, or the built-in ones.
-fn load(ground: &Ground, set: RuleSet) -> Stages {
+fn load(ground: &Ground, set: RuleSet) -> Result<Stages, Failure> {
     let choice =
         RuleChoice { only_paths: !set.paths.is_empty(), paths: set.paths, ..RuleChoice::default() };
-    Stages::load(&ground.content, &choice)
+    Stages::of(&ground.content, &choice)
 }
 
 fn check(ground: &Ground, set: &RuleSet) -> Result<ExitCode, Failure> {
@@ -71,7 +71,7 @@ fn test(ground: &Ground, set: &RuleSet) -> Result<ExitCode, Failure> {
 }
 
 fn coverage(ground: &Ground, set: &RuleSet) -> Result<ExitCode, Failure> {
-    let coverage = app::rule_coverage(&ground.content, &set.paths);
+    let coverage = app::rule_coverage(&ground.content, &set.paths)?;
     if ground.json {
         print_json(&coverage)?;
         return Ok(ExitCode::SUCCESS);
@@ -132,7 +132,7 @@ fn import(ground: &Ground, paths: &[PathBuf], into: &Path) -> Result<ExitCode, F
 }
 
 fn list(ground: &Ground, set: RuleSet) -> Result<ExitCode, Failure> {
-    let stages = load(ground, set);
+    let stages = load(ground, set)?;
     let rules = stages.rules.list();
     if ground.json {
         print_json(&rules)?;

@@ -38,6 +38,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ),
     ("cli", &["app", "model"]),
     ("watchfloor", &["app", "cli"]),
+    ("bench", &["model", "normalize", "parse", "xtask"]),
     ("xtask", &["ocsf"]),
 ];
 
@@ -54,8 +55,8 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("liblzma", &["collect"]),
     ("mimalloc", &["watchfloor"]),
     ("object_store", &["lake", "hunt"]),
-    ("rsigma-eval", &["detect"]),
-    ("rsigma-parser", &["detect"]),
+    ("rsigma-eval", &["bench", "detect"]),
+    ("rsigma-parser", &["bench", "detect"]),
     ("tar", &["collect"]),
     ("typst", &["report"]),
     ("typst-assets", &["report"]),

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{corpora, program, query, run, scratch, strings};
+use super::{corpora, program, query, run, scratch, sigma_rules, strings};
 
 /// One case.
 struct Case {
@@ -27,14 +27,7 @@ pub(crate) fn regression(args: &[String]) -> Result<(), String> {
     let data = folder.join("data");
     let mut command = strings(&["investigate", "--quiet", "--no-report", "--no-builtin-rules"]);
     command.extend(["--data".to_owned(), data.display().to_string()]);
-    let mut names: Vec<_> = fs::read_dir(&sigma)
-        .map_err(|e| e.to_string())?
-        .flatten()
-        .filter(|entry| entry.file_name().to_string_lossy().starts_with("rules"))
-        .map(|entry| entry.path())
-        .collect();
-    names.sort();
-    for rules in names {
+    for rules in sigma_rules(&corpora) {
         command.extend(["--rules".to_owned(), rules.display().to_string()]);
     }
     let evidence = sigma.join("regression_data");

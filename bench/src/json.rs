@@ -16,7 +16,10 @@ use serde_json::Value as Json;
 const STEP: i64 = 6;
 
 /// The records of real files as JSON, by log source, in the order of the files.
-pub(crate) fn records(files: &[PathBuf], normalizer: &Normalizer) -> BTreeMap<LogSource, Vec<Json>> {
+pub(crate) fn records(
+    files: &[PathBuf],
+    normalizer: &Normalizer,
+) -> BTreeMap<LogSource, Vec<Json>> {
     let mut out: BTreeMap<LogSource, Vec<Json>> = BTreeMap::new();
     for path in files {
         let name = path.display().to_string();

@@ -28,8 +28,9 @@ fn main() -> ExitCode {
             ingest::make_json(&corpora, Path::new(folder), bytes)
                 .map(|(events, bytes)| println!("{events} events, {bytes} bytes"))
         }),
-        ["evtx", folder, size] => megabytes(size)
-            .and_then(|bytes| ingest::make_evtx(&corpora, Path::new(folder), bytes)),
+        ["evtx", folder, size] => {
+            megabytes(size).and_then(|bytes| ingest::make_evtx(&corpora, Path::new(folder), bytes))
+        }
         ["peer", folder] => peer::run(&xtask::sigma_rules(&corpora), Path::new(folder)),
         _ => Err(USAGE.to_owned()),
     };

@@ -25,7 +25,7 @@ impl Lake {
     /// The lake in a folder, or at `s3://bucket/prefix`.
     pub fn open(place: &str) -> Result<Self> {
         let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        Ok(Self { place: Place::read(place)?, threads: (threads / 4).max(1) })
+        Ok(Self { place: Place::read(place)?, threads })
     }
 
     /// How many threads encode columns beside the writer's own work.

@@ -12,6 +12,7 @@ mod delta;
 mod error;
 mod keep;
 mod lake;
+mod layout;
 mod parquet;
 mod place;
 mod provider;

@@ -2,146 +2,40 @@
 //! statistics that go into the table's log.
 
 use std::fs::File;
-use std::hash::BuildHasher as _;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
-use arrow::array::{Array, ArrayRef, AsArray as _};
+use arrow::array::{Array, ArrayRef};
 use arrow::compute::interleave;
-use arrow::datatypes::{DataType, Int64Type, SchemaRef};
+use arrow::datatypes::{DataType, FieldRef, Schema};
 use arrow::record_batch::RecordBatch;
-use deltalake::parquet::arrow::arrow_writer::{
-    ArrowColumnChunk, ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves,
-};
-use deltalake::parquet::arrow::{ArrowSchemaConverter, add_encoded_arrow_schema_to_metadata};
-use deltalake::parquet::basic::{Compression, Encoding, ZstdLevel};
+use deltalake::parquet::arrow::ArrowSchemaConverter;
+use deltalake::parquet::arrow::arrow_writer::{ArrowColumnChunk, compute_leaves};
 use deltalake::parquet::errors::{ParquetError, Result};
 use deltalake::parquet::file::metadata::ParquetMetaData;
-use deltalake::parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
 use deltalake::parquet::file::statistics::Statistics;
 use deltalake::parquet::file::writer::SerializedFileWriter;
-use deltalake::parquet::schema::types::ColumnPath;
 
 use crate::cells::nulls;
+use crate::layout::{Columns, Layout, held_bytes};
 use crate::schema::Table;
 
-/// Rows of a row group: what is read or skipped as one.
-pub(crate) const GROUP_ROWS: usize = 131_072;
 /// Rows of a page.
-const PAGE_ROWS: usize = 8_192;
-
-/// How a column's values are laid down. Which one is decided for each column of each row group, by
-/// how often its values repeat: a dictionary of values that hardly repeat costs more than it saves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Layout {
-    /// Each value once, and numbers of them.
-    Dictionary,
-    /// Value after value: texts with their lengths apart, numbers with their bytes apart.
-    Plain,
-    /// There are none: one page of nulls, no filter.
-    Empty,
-}
-
-/// The settings for a table.
-fn properties(table: Table, layout: Layout) -> WriterProperties {
-    let zstd = |level| ZstdLevel::try_new(level).map_or(Compression::SNAPPY, Compression::ZSTD);
-    let mut builder = WriterProperties::builder()
-        .set_created_by(concat!("watchfloor ", env!("CARGO_PKG_VERSION")).to_owned())
-        .set_writer_version(WriterVersion::PARQUET_1_0)
-        .set_compression(zstd(LEVEL))
-        .set_max_row_group_row_count(Some(GROUP_ROWS))
-        .set_statistics_enabled(EnabledStatistics::Page)
-        .set_data_page_row_count_limit(if layout == Layout::Empty { GROUP_ROWS } else { PAGE_ROWS })
-        .set_dictionary_page_size_limit(DICTIONARY_BYTES)
-        .set_dictionary_enabled(layout == Layout::Dictionary);
-    if layout == Layout::Plain {
-        for field in table.file_schema().fields() {
-            let (encoding, level) = match field.data_type() {
-                DataType::Utf8 | DataType::Binary => {
-                    (Encoding::DELTA_LENGTH_BYTE_ARRAY, LEVEL_HARD)
-                }
-                DataType::Int64 | DataType::Int32 => (Encoding::BYTE_STREAM_SPLIT, LEVEL),
-                _ => continue,
-            };
-            let path = ColumnPath::from(field.name().as_str());
-            builder = builder
-                .set_column_encoding(path.clone(), encoding)
-                .set_column_compression(path, zstd(level));
-        }
-    }
-    if table != Table::Events || layout == Layout::Empty {
-        return builder.build();
-    }
-    let sought = |column: &&ocsf::Column| column.pivot && column.kind == ocsf::Kind::Text;
-    for column in ocsf::COLUMNS.iter().filter(sought) {
-        // Who and what people ask for most is worth the larger filter.
-        let wrong = if column.entity.is_some() { 0.01 } else { 0.1 };
-        let path = ColumnPath::from(column.name);
-        builder = builder
-            .set_column_bloom_filter_fpp(path.clone(), wrong)
-            .set_column_bloom_filter_max_ndv(path, GROUP_ROWS as u64);
-    }
-    // Whole lines never repeat, and their least and greatest values tell nothing.
-    for name in LINES {
-        let path = ColumnPath::from(name);
-        builder = builder
-            .set_column_compression(path.clone(), zstd(LEVEL_HARD))
-            .set_column_dictionary_enabled(path.clone(), false)
-            .set_column_encoding(path.clone(), Encoding::DELTA_LENGTH_BYTE_ARRAY)
-            .set_column_statistics_enabled(path.clone(), EnabledStatistics::None)
-            .set_column_data_page_size_limit(path, LINE_PAGE_BYTES);
-    }
-    // Numbers that grow from row to row.
-    for name in ["time", "parcel_offset"] {
-        let path = ColumnPath::from(name);
-        builder = builder
-            .set_column_dictionary_enabled(path.clone(), false)
-            .set_column_encoding(path, Encoding::DELTA_BINARY_PACKED);
-    }
-    builder.build()
-}
-
-/// Columns of whole lines.
-const LINES: [&str; 4] = ["raw_data", "raw_bytes", "native", "ocsf_extra"];
-/// How hard columns are compressed.
-const LEVEL: i32 = 3;
-/// How hard lines and other texts that do not repeat are compressed: they are most of a lake. Measured
-/// on mixed JSON lines, level 8 makes 12 % less of them than level 3, for 4 µs an event.
-const LEVEL_HARD: i32 = 8;
-/// Bytes of a page of lines: a needle's line costs the reading of one.
-const LINE_PAGE_BYTES: usize = 2 << 20;
-/// Bytes of a dictionary; beyond them a column falls back to plain values.
-const DICTIONARY_BYTES: usize = 8 << 20;
+pub(crate) const PAGE_ROWS: usize = 8_192;
 
 /// A Parquet file that takes whole row groups.
 pub(crate) struct GroupWriter {
     writer: SerializedFileWriter<File>,
-    factories: [(Layout, ArrowRowGroupWriterFactory); 3],
-    schema: SchemaRef,
-    groups: usize,
+    columns: Arc<Columns>,
 }
 
 impl GroupWriter {
     /// Begins a file.
-    pub(crate) fn new(file: File, schema: SchemaRef, table: Table) -> Result<Self> {
-        let parquet = ArrowSchemaConverter::new().convert(&schema)?.root_schema_ptr();
-        let mut settings = properties(table, Layout::Dictionary);
-        add_encoded_arrow_schema_to_metadata(&schema, &mut settings);
-        let writer = SerializedFileWriter::new(file, Arc::clone(&parquet), Arc::new(settings))?;
-        let dictionary = ArrowRowGroupWriterFactory::new(&writer, Arc::clone(&schema));
-        // A factory takes its settings from a file. Chunks do not care which file they end in, so
-        // the other settings come from files that are never written.
-        let other = |layout| {
-            let settings = Arc::new(properties(table, layout));
-            let file = SerializedFileWriter::new(std::io::sink(), Arc::clone(&parquet), settings)?;
-            Ok::<_, ParquetError>(ArrowRowGroupWriterFactory::new(&file, Arc::clone(&schema)))
-        };
-        let factories = [
-            (Layout::Dictionary, dictionary),
-            (Layout::Plain, other(Layout::Plain)?),
-            (Layout::Empty, other(Layout::Empty)?),
-        ];
-        Ok(Self { writer, factories, schema, groups: 0 })
+    pub(crate) fn new(file: File, columns: &Arc<Columns>) -> Result<Self> {
+        let parquet = ArrowSchemaConverter::new().convert(&columns.schema)?.root_schema_ptr();
+        let settings = Arc::clone(&columns.file);
+        let writer = SerializedFileWriter::new(file, parquet, settings)?;
+        Ok(Self { writer, columns: Arc::clone(columns) })
     }
 
     /// Bytes written so far.
@@ -154,40 +48,17 @@ impl GroupWriter {
     /// column for each thread beside the batches.
     pub(crate) fn group(
         &mut self,
-        batches: &[RecordBatch],
+        batches: &Batches,
         rows: &Rows<'_>,
         threads: usize,
     ) -> Result<()> {
-        let writers = self.column_writers(batches)?;
-        let chunks = encode(&self.schema, writers, batches, rows, threads)?;
+        let chunks = encode(&self.columns, batches, rows, threads)?;
         let mut group = self.writer.next_row_group()?;
         for chunk in chunks {
             chunk.append_to_row_group(&mut group)?;
         }
         group.close()?;
-        self.groups += 1;
         Ok(())
-    }
-
-    /// A writer for each column, with the layout that suits its values.
-    fn column_writers(&self, batches: &[RecordBatch]) -> Result<Vec<ArrowColumnWriter>> {
-        let layouts: Vec<Layout> = self
-            .schema
-            .fields()
-            .iter()
-            .enumerate()
-            .map(|(at, field)| layout(field.data_type(), &arrays_of(batches, at)))
-            .collect();
-        let mut writers: Vec<Option<ArrowColumnWriter>> = layouts.iter().map(|_| None).collect();
-        for (layout, factory) in &self.factories {
-            let made = factory.create_column_writers(self.groups)?;
-            for ((wanted, slot), writer) in layouts.iter().zip(&mut writers).zip(made) {
-                if wanted == layout {
-                    *slot = Some(writer);
-                }
-            }
-        }
-        Ok(writers.into_iter().flatten().collect())
     }
 
     /// Ends the file and brings it to the disk.
@@ -195,6 +66,40 @@ impl GroupWriter {
         let metadata = self.writer.finish()?;
         self.writer.inner().sync_all()?;
         Ok(metadata)
+    }
+}
+
+/// Batches of rows that become row groups, by column; the column with most bytes first, so that no
+/// thread is left with a great column when the others have ended.
+pub(crate) struct Batches {
+    columns: Vec<Held>,
+}
+
+/// A column of some batches.
+struct Held {
+    at: usize,
+    field: FieldRef,
+    arrays: Vec<ArrayRef>,
+    layout: Layout,
+}
+
+impl Batches {
+    /// Looks at batches of a schema once, however many row groups they are shared among.
+    pub(crate) fn new(schema: &Schema, batches: &[RecordBatch]) -> Self {
+        let held = |(at, field): (usize, &FieldRef)| {
+            let arrays: Vec<_> = batches
+                .iter()
+                .filter_map(|batch| batch.columns().get(at))
+                .map(Arc::clone)
+                .collect();
+            let layout = Layout::of(field, &arrays);
+            Held { at, field: Arc::clone(field), arrays, layout }
+        };
+        let mut columns: Vec<_> = schema.fields().iter().enumerate().map(held).collect();
+        columns.sort_by_cached_key(|held| {
+            std::cmp::Reverse(held.arrays.iter().map(held_bytes).sum::<usize>())
+        });
+        Self { columns }
     }
 }
 
@@ -208,21 +113,16 @@ pub(crate) enum Rows<'a> {
 
 /// Every column of this lake has one leaf, and so one writer.
 fn encode(
-    schema: &SchemaRef,
-    writers: Vec<ArrowColumnWriter>,
-    batches: &[RecordBatch],
+    columns: &Columns,
+    batches: &Batches,
     rows: &Rows<'_>,
     threads: usize,
 ) -> Result<Vec<ArrowColumnChunk>> {
-    let jobs: Vec<Mutex<Option<(usize, ArrowColumnWriter)>>> =
-        writers.into_iter().enumerate().map(|job| Mutex::new(Some(job))).collect();
     let next = AtomicUsize::new(0);
     let run = || -> Result<Vec<(usize, ArrowColumnChunk)>> {
         let mut done = Vec::new();
-        while let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let taken = job.lock().unwrap_or_else(PoisonError::into_inner).take();
-            let Some((at, writer)) = taken else { continue };
-            done.push((at, column(schema, at, writer, batches, rows)?));
+        while let Some(held) = batches.columns.get(next.fetch_add(1, Ordering::Relaxed)) {
+            done.push((held.at, column(columns, held, rows)?));
         }
         Ok(done)
     };
@@ -245,22 +145,14 @@ fn encode(
     Ok(done.into_iter().map(|(_, chunk)| chunk).collect())
 }
 
-fn column(
-    schema: &SchemaRef,
-    at: usize,
-    mut writer: ArrowColumnWriter,
-    batches: &[RecordBatch],
-    rows: &Rows<'_>,
-) -> Result<ArrowColumnChunk> {
-    let Some(field) = schema.fields().get(at) else {
-        return Err(ParquetError::General(format!("there is no column {at}")));
-    };
-    let arrays = arrays_of(batches, at);
+fn column(columns: &Columns, held: &Held, rows: &Rows<'_>) -> Result<ArrowColumnChunk> {
+    let Held { at, field, arrays, layout } = held;
+    let mut writer = columns.writer(*at, *layout)?;
     let mut write = |array: &ArrayRef| -> Result<()> {
         compute_leaves(field, array)?.iter().try_for_each(|leaf| writer.write(leaf))
     };
     match rows {
-        Rows::Picked(picked) if arrays.iter().all(|array| array.null_count() == array.len()) => {
+        Rows::Picked(picked) if *layout == Layout::Empty => {
             write(&nulls(field.data_type(), picked.len()))?;
         }
         // Piece by piece, so that no piece of text grows past what 32-bit offsets can say.
@@ -273,45 +165,6 @@ fn column(
         Rows::All => arrays.iter().try_for_each(write)?,
     }
     writer.close()
-}
-
-fn arrays_of(batches: &[RecordBatch], at: usize) -> Vec<ArrayRef> {
-    batches.iter().filter_map(|batch| batch.columns().get(at)).map(Arc::clone).collect()
-}
-
-/// Chooses by how many of the values are distinct.
-fn layout(data_type: &DataType, arrays: &[ArrayRef]) -> Layout {
-    if arrays.iter().all(|array| array.null_count() == array.len()) {
-        return Layout::Empty;
-    }
-    let (values, distinct) = match data_type {
-        DataType::Utf8 => distinct(arrays, |array| {
-            let texts = array.as_string::<i32>();
-            texts.iter().flatten().map(|text| rustc_hash::FxBuildHasher.hash_one(text)).collect()
-        }),
-        DataType::Int64 => distinct(arrays, |array| {
-            let numbers = array.as_primitive::<Int64Type>();
-            numbers.iter().flatten().map(|n| n as u64).collect()
-        }),
-        _ => return Layout::Dictionary,
-    };
-    let few = match data_type {
-        DataType::Utf8 => distinct * 10 < values * 6,
-        _ => distinct <= 1_024 || distinct * 20 < values,
-    };
-    if few || values < 256 { Layout::Dictionary } else { Layout::Plain }
-}
-
-/// How many values some arrays hold, and how many different ones.
-fn distinct(arrays: &[ArrayRef], keys: impl Fn(&ArrayRef) -> Vec<u64>) -> (usize, usize) {
-    let mut values = 0;
-    let mut seen = rustc_hash::FxHashSet::default();
-    for array in arrays.iter().filter(|array| array.null_count() < array.len()) {
-        let keys = keys(array);
-        values += keys.len();
-        seen.extend(keys);
-    }
-    (values, seen.len())
 }
 
 /// The statistics of a file as Delta's log wants them, of the columns that may have them.

@@ -15,7 +15,8 @@ use arrow::record_batch::RecordBatch;
 use model::Micros;
 
 use crate::error::{LakeError, Result};
-use crate::parquet::{GROUP_ROWS, GroupWriter, Rows, log_statistics};
+use crate::layout::{Columns, GROUP_ROWS, held_bytes};
+use crate::parquet::{Batches, GroupWriter, Rows, log_statistics};
 use crate::place::{make_folder, sync};
 use crate::schema::Table;
 
@@ -159,6 +160,7 @@ pub(crate) struct TableWriter {
     folder: PathBuf,
     prefix: String,
     threads: usize,
+    columns: Arc<Columns>,
     held: Vec<RecordBatch>,
     rows: usize,
     bytes: usize,
@@ -176,6 +178,7 @@ impl TableWriter {
             folder: folder.join(table.name()),
             prefix: prefix.to_owned(),
             threads,
+            columns: Arc::new(Columns::of(table)),
             held: Vec::new(),
             rows: 0,
             bytes: 0,
@@ -245,8 +248,9 @@ impl TableWriter {
         if rows == 0 {
             return Ok(());
         }
+        let columns = Batches::new(&self.columns.schema, &batches);
         if self.table.partition_columns().is_empty() {
-            return self.group(None, &batches, &Rows::All);
+            return self.group(None, &columns, &Rows::All);
         }
         let times = Times::of(self.table, &batches)?;
         let mut order = times.in_order();
@@ -255,17 +259,12 @@ impl TableWriter {
             // Like beside like, and each in order of time: the lines of one kind compress together,
             // and a query on one class skips the pages of the others.
             part.sort_by_key(|at| kinds.of_row(at));
-            self.group(Some(day), &batches, &Rows::Picked(part))?;
+            self.group(Some(day), &columns, &Rows::Picked(part))?;
         }
         Ok(())
     }
 
-    fn group(
-        &mut self,
-        day: Option<String>,
-        batches: &[RecordBatch],
-        rows: &Rows<'_>,
-    ) -> Result<()> {
+    fn group(&mut self, day: Option<String>, batches: &Batches, rows: &Rows<'_>) -> Result<()> {
         if !self.open.contains_key(&day) {
             if self.open.len() >= OPEN_FILES {
                 let oldest =
@@ -298,8 +297,8 @@ impl TableWriter {
             make_folder(parent)?;
         }
         let file = File::create(&full).map_err(LakeError::io("create", &full))?;
-        let writer = GroupWriter::new(file, self.table.file_schema(), self.table)
-            .map_err(LakeError::parquet(self.table.name()))?;
+        let writer =
+            GroupWriter::new(file, &self.columns).map_err(LakeError::parquet(self.table.name()))?;
         Ok((writer, path, self.files))
     }
 
@@ -325,14 +324,6 @@ impl TableWriter {
         });
         Ok(())
     }
-}
-
-/// Bytes that a column holds in memory; shared nulls cost nothing.
-fn held_bytes(array: &arrow::array::ArrayRef) -> usize {
-    if array.null_count() == array.len() {
-        return 0;
-    }
-    array.to_data().get_slice_memory_size().unwrap_or(0)
 }
 
 /// The times of all rows of some batches.

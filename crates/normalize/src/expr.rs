@@ -146,8 +146,18 @@ impl<'r> Scene<'_, 'r> {
 }
 
 impl Expr {
-    /// The value in a scene.
+    /// The value in a scene. Most values are slots, and most slots of an event are empty, so these are
+    /// looked at where they are asked for.
+    #[inline]
     pub(crate) fn eval<'r>(&'r self, scene: &Scene<'_, 'r>) -> Val<'r> {
+        match self {
+            Expr::Slots(slots) => scene.slot(slots),
+            made => made.make(scene),
+        }
+    }
+
+    /// The value of whatever is more than a slot.
+    fn make<'r>(&'r self, scene: &Scene<'_, 'r>) -> Val<'r> {
         match self {
             Expr::Slots(slots) => scene.slot(slots),
             Expr::Deep(slots, steps) => slots

@@ -5,6 +5,4 @@ pub(crate) mod hostile;
 pub(crate) mod kill;
 pub(crate) mod regression;
 
-pub(crate) use xtask::{
-    Dice, corpora, option, program, query, run, scratch, sigma_rules, strings,
-};
+pub(crate) use xtask::{Dice, corpora, option, program, query, run, scratch, sigma_rules, strings};

@@ -10,6 +10,10 @@ use hunt::{Between, Hunt, Limits};
 use lake::Lake;
 use model::Micros;
 
+/// The program's own.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[tokio::main]
 async fn main() {
     let mut arguments = std::env::args().skip(1);

@@ -21,7 +21,7 @@ use model::Micros;
 use crate::answer::{Answer, too_slow};
 use crate::engine::Engine;
 use crate::error::{HuntError, Kind, Known, explain};
-use crate::rewrite::EventPlaces;
+use crate::rewrite::{EventPlaces, SpanFrames};
 use crate::stores::Stores;
 use crate::tables::{CATALOG, Catalog, SCHEMA, Tables};
 use crate::{functions, guard};
@@ -216,6 +216,7 @@ impl Hunt {
             .with_file_formats(Vec::new())
             .with_table_factories(HashMap::new())
             .with_optimizer_rule(Arc::new(EventPlaces))
+            .with_optimizer_rule(Arc::new(SpanFrames))
             .build();
         SessionContext::new_with_state(state)
     }

@@ -286,3 +286,55 @@ async fn a_list_of_the_operator_is_a_table() {
     }
     assert!(hunt.add_list("none", &dir.path().join("absent.csv")).is_err());
 }
+
+#[tokio::test]
+async fn instants_are_cut_in_utc() {
+    let (_dir, hunt) = opened().await;
+    let cases = [
+        (
+            "hour",
+            "2026-11-20T09:00:00Z,1\n2026-11-21T09:00:00Z,1\n2026-11-22T10:00:00Z,2\n2026-11-22T11:00:00Z,1\n",
+        ),
+        ("week", "2026-11-16T00:00:00Z,5\n"),
+        ("year", "2026-01-01T00:00:00Z,5\n"),
+    ];
+    for (unit, expected) in cases {
+        let sql = format!(
+            "SELECT date_trunc('{unit}', time), count(*) FROM events GROUP BY 1 ORDER BY 1"
+        );
+        assert_eq!(csv(&hunt, &sql).await, expected, "{unit}");
+    }
+    let cut = "SELECT count(*) FROM events WHERE date_trunc('day', time) = TIMESTAMP '2026-11-22'";
+    assert_eq!(csv(&hunt, cut).await, "3\n");
+    let scalar =
+        "SELECT date_trunc('hour', TIMESTAMP '1969-12-31 23:59:59'), date_trunc('day', NULL)";
+    assert_eq!(csv(&hunt, scalar).await, "1969-12-31T23:00:00Z,\n");
+}
+
+#[tokio::test]
+async fn windows_are_spans_of_time() {
+    let (_dir, hunt) = opened().await;
+    let over = |frame: &str| {
+        format!(
+            "SELECT count(*) OVER (ORDER BY time {frame}) AS burst, min(time) OVER (ORDER BY time {frame}) \
+             FROM events ORDER BY time"
+        )
+    };
+    let counts = |text: String| -> String {
+        text.lines().map(|line| line.split(',').next().unwrap().to_owned() + " ").collect()
+    };
+    let cases = [
+        ("RANGE BETWEEN INTERVAL '5 minutes' PRECEDING AND CURRENT ROW", "1 1 1 2 1 "),
+        ("RANGE BETWEEN INTERVAL '299 seconds' PRECEDING AND CURRENT ROW", "1 1 1 1 1 "),
+        ("RANGE BETWEEN CURRENT ROW AND INTERVAL '1 day 1 hour' FOLLOWING", "2 2 3 2 1 "),
+        ("RANGE BETWEEN UNBOUNDED PRECEDING AND INTERVAL '1 hour' FOLLOWING", "1 2 5 5 5 "),
+        ("RANGE BETWEEN INTERVAL '1 month' PRECEDING AND CURRENT ROW", "1 2 3 4 5 "),
+    ];
+    for (frame, expected) in cases {
+        assert_eq!(counts(csv(&hunt, &over(frame)).await), expected, "{frame}");
+    }
+    let plan = csv(&hunt, &format!("EXPLAIN {}", over(cases[0].0))).await;
+    assert!(plan.contains("300000000 PRECEDING"), "{plan}");
+    let turned = over(cases[0].0).replace("ORDER BY time RANGE", "ORDER BY time DESC RANGE");
+    assert_eq!(counts(csv(&hunt, &turned).await), "1 1 2 1 1 ");
+}

@@ -9,6 +9,7 @@ mod text;
 mod time;
 mod uid;
 mod url;
+mod utc;
 
 use datafusion::logical_expr::ScalarUDF;
 use datafusion::prelude::SessionContext;
@@ -63,6 +64,10 @@ pub(crate) fn register(context: &mut SessionContext, now: Micros) -> datafusion:
         if let Some(inner) = inner {
             context.register_udf(capped::wrap(inner, *function));
         }
+    }
+    let inner = context.state().scalar_functions().get(utc::DATE_TRUNC).cloned();
+    if let Some(inner) = inner {
+        context.register_udf(utc::wrap(inner));
     }
     Ok(())
 }

@@ -6,6 +6,8 @@ use std::fmt;
 use datafusion::common::SchemaError;
 use datafusion::error::DataFusionError;
 
+use crate::functions::{FUNCTIONS, FunctionInfo};
+
 /// Kinds of failure; the caller's exit code and tone follow from them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
@@ -172,8 +174,9 @@ fn tell(error: DataFusionError, known: &Known) -> HuntError {
     }
 }
 
+/// Every consumer of memory is told with whether it can spill, so that word says nothing.
 fn exhausted(text: &str) -> HuntError {
-    if text.contains("disk") || text.contains("temporary") || text.contains("spill") {
+    if text.contains("disk space") || text.contains("temporary") {
         return HuntError::new(Kind::Limit, "the query needs more room on disk than it may take")
             .hint("narrow it with --since and --until, or group by fewer columns");
     }
@@ -249,6 +252,11 @@ fn plan(text: &str, known: &Known) -> HuntError {
         let name = rest.split('\'').next().unwrap_or(rest);
         return no_function(name, known);
     }
+    if let Some(function) = misused(&text) {
+        let call = function.call;
+        return HuntError::new(Kind::Meaning, format!("these arguments do not fit `{call}`"))
+            .hint(format!("for example: {}", function.example));
+    }
     if text.starts_with("DDL not")
         || text.starts_with("DML not")
         || text.starts_with("Statement not")
@@ -256,6 +264,20 @@ fn plan(text: &str, known: &Known) -> HuntError {
         return HuntError::new(Kind::Refused, "a hunt reads the lake and changes nothing");
     }
     HuntError::new(Kind::Meaning, strip(&text))
+}
+
+/// The function of ours whose arguments the engine complains of, in one of its many ways to.
+fn misused(text: &str) -> Option<&'static FunctionInfo> {
+    let about = ["No function matches", "Unexpected argument type"];
+    about.iter().find(|complaint| text.contains(*complaint))?;
+    let mut names = text.split('\'').skip(1).step_by(2);
+    names.find_map(|name| {
+        FUNCTIONS.iter().find(|function| {
+            let called = function.call.split('(').next().unwrap_or_default();
+            // One row tells of the whole family of JSON functions.
+            called == name || (called == "json_get_str" && name.starts_with("json_"))
+        })
+    })
 }
 
 fn no_function(name: &str, known: &Known) -> HuntError {

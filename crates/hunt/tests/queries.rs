@@ -338,3 +338,40 @@ async fn windows_are_spans_of_time() {
     let turned = over(cases[0].0).replace("ORDER BY time RANGE", "ORDER BY time DESC RANGE");
     assert_eq!(counts(csv(&hunt, &turned).await), "1 1 2 1 1 ");
 }
+
+#[tokio::test]
+async fn odd_arguments_are_told_or_give_nothing() {
+    let (_dir, hunt) = opened().await;
+    let wrong = [
+        ("cidr_match('10.1.2.3')", "cidr_match(address, network)"),
+        ("is_private_ip()", "is_private_ip(address)"),
+        ("entropy('a', 'b')", "entropy(text)"),
+        ("haversine_km('north', 1, 2, 3)", "haversine_km(lat1, lon1, lat2, lon2)"),
+        ("levenshtein('a')", "levenshtein(a, b)"),
+        ("json_get()", "json_get_str(json, key, …)"),
+        ("json_get(5, 'a')", "json_get_str(json, key, …)"),
+    ];
+    for (call, told) in wrong {
+        let error = try_rows(&hunt, &format!("SELECT {call}")).await.unwrap_err();
+        assert!(error.message.contains(told), "{call}: {error}");
+    }
+    let nothing = [
+        "cidr_match(NULL, '10.0.0.0/8')",
+        "domain_of(NULL)",
+        "is_private_ip(NULL)",
+        "entropy(NULL)",
+        "defang(NULL)",
+        "hash_kind(NULL)",
+        "haversine_km(NULL, 1, 2, 3)",
+        "haversine_km(91, 1, 2, 3)",
+        "haversine_km(1, 1e308, 2, 3)",
+        "levenshtein(NULL, 'a')",
+        "json_get('{bad', 'a')",
+    ];
+    for call in nothing {
+        assert_eq!(csv(&hunt, &format!("SELECT {call}")).await, "\"\"\n", "{call}");
+    }
+    let got =
+        "SELECT json_get('{\"a\": [1, 2]}', 'a', 1), json_get('{\"a\": \"x\"}', 'a'), entropy('')";
+    assert_eq!(csv(&hunt, got).await, "2,x,0.0\n");
+}

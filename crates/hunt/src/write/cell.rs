@@ -48,6 +48,8 @@ pub(crate) fn json(array: &dyn Array, row: usize) -> Value {
                 .collect();
             Value::Object(object)
         }
+        // What `json_get` gives: a value of one of several types.
+        DataType::Union(..) => json(array.as_union().value(row).as_ref(), 0),
         _ => display(array, row).into(),
     }
 }

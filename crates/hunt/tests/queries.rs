@@ -375,3 +375,24 @@ async fn odd_arguments_are_told_or_give_nothing() {
         "SELECT json_get('{\"a\": [1, 2]}', 'a', 1), json_get('{\"a\": \"x\"}', 'a'), entropy('')";
     assert_eq!(csv(&hunt, got).await, "2,x,0.0\n");
 }
+
+#[tokio::test]
+async fn different_texts_are_counted() {
+    let (_dir, hunt) = opened().await;
+    let cases = [
+        (
+            "count(DISTINCT class_name), count(DISTINCT user_name), count(DISTINCT lower(class_name)), count(*)",
+            "4,2,4,5\n",
+        ),
+        (
+            "count(DISTINCT user_name) FILTER (WHERE status_id = 2), count(DISTINCT status_id), count(user_name)",
+            "1,2,2\n",
+        ),
+        ("count(DISTINCT user_name)", "2\n"),
+    ];
+    for (counts, expected) in cases {
+        assert_eq!(csv(&hunt, &format!("SELECT {counts} FROM events")).await, expected, "{counts}");
+    }
+    let none = "SELECT count(DISTINCT user_name), count(*) FROM events WHERE user_name = 'nobody'";
+    assert_eq!(csv(&hunt, none).await, "0,0\n");
+}

@@ -3,6 +3,7 @@
 
 mod address;
 mod capped;
+mod distinct;
 mod kit;
 mod observables;
 mod text;
@@ -68,6 +69,10 @@ pub(crate) fn register(context: &mut SessionContext, now: Micros) -> datafusion:
     let inner = context.state().scalar_functions().get(utc::DATE_TRUNC).cloned();
     if let Some(inner) = inner {
         context.register_udf(utc::wrap(inner));
+    }
+    let inner = context.state().aggregate_functions().get(distinct::COUNT).cloned();
+    if let Some(inner) = inner {
+        context.register_udaf(distinct::wrap(inner));
     }
     Ok(())
 }

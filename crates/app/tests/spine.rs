@@ -234,8 +234,9 @@ fn evidence_in_two_runs_gives_what_it_gives_in_one() {
         let stays = rest.incidents.iter().any(|i| i.incident_id.to_string() == id);
         assert!(stays || rest.changes.gone.get(&id).is_some_and(Option::is_some), "{id}");
     }
-    // Once more changes nothing at all.
-    let again = run(&stages, &[demo()], two.path(), 2);
+    // Once more changes nothing at all; what is not there is said each time.
+    let again = run(&stages, &[demo(), two.path().join("lost")], two.path(), 2);
+    assert!(again.refused.len() == 1 && again.refused[0].contains("lost"), "{:?}", again.refused);
     assert_eq!((again.parcels, again.events, again.lake_bytes), (0, 0, 0));
     assert_eq!(again.incidents.len(), whole.incidents.len());
     assert_eq!(ask(two.path(), "SELECT count(*) AS n FROM runs")[0]["n"], 2);

@@ -143,6 +143,8 @@ pub fn investigate(stages: &Stages, options: &Options, meter: &Meter) -> Result<
         return Err(Failure::new(Kind::Interrupted, "stopped; nothing was written to the lake")
             .hint("run the same command again to start over"));
     }
+    // Said every time, written once.
+    let refused = refused(&read.fed);
     read.fed.flaws.retain(|flaw| !past.knows_flaw(flaw));
     let empty = read.fed.entries.iter().all(|entry| entry.parcel.size == 0);
     if empty && read.fed.known == 0 && read.fed.again.is_empty() {
@@ -152,7 +154,7 @@ pub fn investigate(stages: &Stages, options: &Options, meter: &Meter) -> Result<
         }));
     }
     if read.fed.entries.is_empty() && read.fed.again.is_empty() {
-        return unchanged(&past, &read.fed, stages);
+        return Ok(Outcome { refused, ..unchanged(&past, &read.fed, stages)? });
     }
 
     meter.enter("detecting");
@@ -165,7 +167,8 @@ pub fn investigate(stages: &Stages, options: &Options, meter: &Meter) -> Result<
     let outcome = finish(&read, &past, &triaged, findings, stages);
     write_rest(&run, &read, &triaged, &outcome, &run_key, stages, options)?;
     let committed = runtime.block_on(run.commit()).map_err(from_lake).map_err(unharmed)?;
-    Ok(Outcome { lake_bytes: committed.bytes, incidents: triaged.incidents, ..outcome })
+    let incidents = triaged.incidents;
+    Ok(Outcome { lake_bytes: committed.bytes, incidents, refused, ..outcome })
 }
 
 /// The outcome of a run that met nothing new: what the data folder holds, which stays as it is.
@@ -178,7 +181,6 @@ fn unchanged(past: &Past, fed: &Fed, stages: &Stages) -> Result<Outcome, Failure
         incidents: past.standing()?,
         rules: (stages.rules.list().len(), stages.rule_problems.len()),
         before: past.before,
-        refused: refused(fed),
         rules_changed: past.differs_from(&stages.digest),
         ..Outcome::default()
     })
@@ -362,7 +364,7 @@ fn finish(read: &Read, past: &Past, triaged: &Triaged, findings: u64, stages: &S
         hits_left_out: *hits_left_out,
         before: past.before,
         changes: past.changes(&triaged.incidents),
-        refused: refused(fed),
+        refused: Vec::new(),
         rules_changed: fed.known > 0 && past.differs_from(&stages.digest),
     }
 }

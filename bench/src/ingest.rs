@@ -100,7 +100,7 @@ fn investigate(
         return Err(format!("investigate failed: {}", ended.err));
     }
     let told: serde_json::Value = serde_json::from_str(&ended.out).map_err(|e| e.to_string())?;
-    let events = told.get("events").and_then(serde_json::Value::as_f64).unwrap_or(0.0);
+    let events = told.pointer("/outcome/events").and_then(serde_json::Value::as_f64).unwrap_or(0.0);
     Ok(Measured { seconds: ended.took.as_secs_f64(), peak: ended.peak_kib >> 10, events })
 }
 

@@ -109,7 +109,7 @@ pub(crate) fn make(
     let (mut events, mut made, mut copy) = (0, 0, 0);
     while made < bytes {
         for (file, records) in &mut files {
-            for record in records.iter() {
+            for record in *records {
                 let mut record = record.clone();
                 shift(&mut record, copy * STEP);
                 let line = record.to_string();

@@ -191,28 +191,9 @@ impl Cells {
             return nulls(data_type, rows);
         }
         self.reach(rows);
-        let array = each!(self, builder => Arc::new(builder.finish()) as ArrayRef);
-        self.expect(&array);
-        array
-    }
-
-    /// Makes room for a column like the one before: growing step by step copies all of it each time.
-    fn expect(&mut self, before: &ArrayRef) {
-        let (rows, bytes) = (before.len(), before.get_array_memory_size());
-        match self {
-            Self::Text(builder) if bytes > LARGE => {
-                *builder = StringBuilder::with_capacity(rows, bytes);
-            }
-            Self::Bytes(builder) if bytes > LARGE => {
-                *builder = BinaryBuilder::with_capacity(rows, bytes);
-            }
-            _ => {}
-        }
+        each!(self, builder => Arc::new(builder.finish()) as ArrayRef)
     }
 }
-
-/// Bytes of a column beyond which the next one is given as much room at once.
-const LARGE: usize = 64 << 10;
 
 fn done((): (), bytes: usize) -> usize {
     bytes

@@ -53,6 +53,11 @@ const HEADERS: &[&str] = &[
     "_meta",
 ];
 
+/// Scalars that only an event has, whatever list stands beside them: `LookupEvents` of CloudTrail puts
+/// the resources of an event beside its name.
+const OWN: &[&str] =
+    &["eventid", "eventname", "eventtype", "event_id", "event_name", "event_type", "operationname"];
+
 /// More scalars than this are an event's, not a header's.
 const SCALARS: usize = 12;
 
@@ -91,6 +96,13 @@ pub(crate) fn probe(bytes: &[u8], start: usize, sole: bool, last: bool) -> Probe
         None if limit == start + LOOK || all => walk.undecided(sole),
         None => Probe::Short,
     }
+}
+
+/// Which of the tables hold a key.
+struct Key {
+    list: bool,
+    header: bool,
+    own: bool,
 }
 
 enum Verdict {
@@ -138,7 +150,7 @@ impl Walk<'_> {
                     });
                 }
                 b'"' => {
-                    let (known, header) = self.key()?;
+                    let Key { list: known, header, own } = self.key()?;
                     match self.space()? {
                         b'[' => {
                             let from = self.at + 1;
@@ -161,7 +173,7 @@ impl Walk<'_> {
                         b'{' => self.value()?,
                         _ => {
                             scalars += 1;
-                            if scalars > SCALARS {
+                            if own || scalars > SCALARS {
                                 return Some(Verdict::Event);
                             }
                             self.value()?;
@@ -173,12 +185,12 @@ impl Walk<'_> {
         }
     }
 
-    /// Steps over a key and its colon: whether it is one of `LISTS`, or of `HEADERS`.
-    fn key(&mut self) -> Option<(bool, bool)> {
+    /// Steps over a key and its colon.
+    fn key(&mut self) -> Option<Key> {
         let end = scan::string_end(self.bytes, self.at + 1)?;
         let key = self.bytes.get(self.at + 1..end - 1).unwrap_or_default();
         let among = |names: &[&str]| names.iter().any(|n| key.eq_ignore_ascii_case(n.as_bytes()));
-        let found = (among(LISTS), among(HEADERS));
+        let found = Key { list: among(LISTS), header: among(HEADERS), own: among(OWN) };
         self.at = end;
         if self.space()? == b':' {
             self.at += 1;

@@ -9,7 +9,6 @@ use datafusion::catalog::TableProvider;
 use datafusion::common::{ParamValues, ScalarValue};
 use datafusion::error::DataFusionError;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
-use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::{SendableRecordBatchStream, SessionStateBuilder};
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
@@ -21,6 +20,7 @@ use model::Micros;
 use crate::answer::{Answer, too_slow};
 use crate::engine::Engine;
 use crate::error::{HuntError, Kind, Known, explain};
+use crate::memory::Memory;
 use crate::rewrite::{EventPlaces, SpanFrames};
 use crate::stores::Stores;
 use crate::tables::{CATALOG, Catalog, SCHEMA, Tables};
@@ -270,10 +270,8 @@ fn runtime(limits: &Limits, stores: Stores) -> Result<Arc<RuntimeEnv>, DataFusio
     };
     let disk =
         DiskManagerBuilder::default().with_mode(mode).with_max_temp_directory_size(limits.disk);
-    let top = std::num::NonZero::<usize>::MIN;
-    let pool = TrackConsumersPool::new(FairSpillPool::new(limits.memory), top);
     RuntimeEnvBuilder::new()
-        .with_memory_pool(Arc::new(pool))
+        .with_memory_pool(Arc::new(Memory::new(limits.memory)))
         .with_disk_manager_builder(disk)
         .with_object_store_registry(Arc::new(stores))
         .build_arc()

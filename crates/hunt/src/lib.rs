@@ -14,6 +14,7 @@ mod functions;
 mod guard;
 mod hunt;
 mod lists;
+mod memory;
 mod rewrite;
 mod saved;
 mod stores;

@@ -9,6 +9,7 @@ use tokio::runtime::Runtime;
 
 use crate::content::Content;
 use crate::failure::{Failure, Kind};
+use crate::scratch::Scratch;
 use crate::tell::Row;
 
 /// A question, and how its answer is bounded and written.
@@ -194,6 +195,8 @@ pub fn on_interrupt(act: impl Fn() + Send + 'static) -> Result<(), Failure> {
 pub(crate) struct Asker {
     runtime: Runtime,
     hunt: Hunt,
+    /// Goes last.
+    _scratch: Option<Scratch>,
 }
 
 impl Asker {
@@ -210,11 +213,13 @@ impl Asker {
         }
         let runtime = crate::runtime()?;
         let lake = crate::open_lake(data)?;
-        let limits = Limits { spill: Some(scratch(data)), rows, ..Limits::default() };
+        let scratch = Scratch::of(data);
+        let spill = scratch.as_ref().map(|scratch| scratch.path().to_owned());
+        let limits = Limits { spill, rows, ..Limits::default() };
         let hunt = runtime
             .block_on(Hunt::open(&lake, limits, crate::now()))
             .map_err(|error| from_hunt(&error, ""))?;
-        Ok(Self { runtime, hunt })
+        Ok(Self { runtime, hunt, _scratch: scratch })
     }
 
     /// All rows of a short answer.
@@ -254,14 +259,6 @@ impl Asker {
         let first = rows.first().and_then(|row| row.values().next());
         Ok(first.and_then(serde_json::Value::as_u64).unwrap_or(0))
     }
-}
-
-/// Where large sorts may put what they cannot hold: in the data folder, or in the system's own place
-/// where the data folder is only to be read.
-fn scratch(data: &Path) -> PathBuf {
-    let own = data.join("tmp");
-    let writable = std::fs::create_dir_all(&own).and_then(|()| tempfile::tempfile_in(&own)).is_ok();
-    if writable { own } else { std::env::temp_dir() }
 }
 
 /// Takes an answer that is written as lines of JSON apart into rows.

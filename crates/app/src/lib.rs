@@ -14,6 +14,7 @@ mod failure;
 mod investigate;
 mod meter;
 mod rules;
+mod scratch;
 mod sources;
 mod stages;
 mod tell;

@@ -1,6 +1,6 @@
 //! Answers one query after another over an open lake, for measurements: `ask DATA [NAME=FILE]…` reads
 //! `{"sql": …}` line by line and says `{"rows", "seconds"}` for each: from the text to the last row.
-#![allow(clippy::unwrap_used, clippy::print_stdout)] // A measuring tool, not the product.
+#![allow(clippy::indexing_slicing, clippy::unwrap_used, clippy::print_stdout)] // A measuring tool, not the product.
 
 use std::io::BufRead as _;
 use std::path::Path;

@@ -133,6 +133,7 @@ impl Table {
         }
     }
 
+    #[allow(clippy::too_many_lines)] // One table of columns.
     fn fields(self) -> Vec<Field> {
         match self {
             Self::Events => event_fields(),

@@ -116,7 +116,9 @@ pub(crate) fn by_rule(hits: Vec<Hit>) -> BTreeMap<u32, Vec<Hit>> {
 /// Where each correlation holds.
 fn firings(correlations: &[Correlation], hits: Vec<Hit>, limit: usize) -> Vec<Vec<Firing>> {
     let mut by_rule = by_rule(hits);
-    by_rule.values_mut().for_each(|hits| hits.truncate(limit));
+    for hits in by_rule.values_mut() {
+        hits.truncate(limit);
+    }
     let mut fired: Vec<Vec<Firing>> = Vec::with_capacity(correlations.len());
     for rule in correlations {
         let mut firings = Vec::new();

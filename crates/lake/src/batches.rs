@@ -21,10 +21,12 @@ pub struct ParcelRow {
     pub parcel: Parcel,
     /// The format that it was read as; empty when none.
     pub format: String,
-    /// Records read.
+    /// Records met: each is an event, or is lost to a flaw that is listed.
     pub records: u64,
     /// Events made of them.
     pub events: u64,
+    /// Records lost to flaws.
+    pub lost: u64,
     /// Flaws met.
     pub flaws: u64,
     /// What a person should know: why it was not read, what it looks like.
@@ -194,6 +196,7 @@ pub fn parcels_batch(parcels: &[ParcelRow]) -> Result<RecordBatch> {
             texts(all.iter().map(|p| &p.format)),
             longs(all.iter().map(|p| p.records)),
             longs(all.iter().map(|p| p.events)),
+            longs(all.iter().map(|p| p.lost)),
             longs(all.iter().map(|p| p.flaws)),
             texts(all.iter().map(|p| &p.note)),
             times(all.iter().map(|p| p.span.map(|(first, _)| first))),

@@ -214,6 +214,7 @@ impl Table {
                 text("format"),
                 long("records"),
                 long("events"),
+                long("lost"),
                 long("flaws"),
                 text("note"),
                 time("first_time"),

@@ -40,6 +40,7 @@ fn parcel(digest: Digest) -> ParcelRow {
         format: "json".into(),
         records: 1,
         events: 1,
+        lost: 0,
         flaws: 0,
         note: String::new(),
         span: None,

@@ -424,13 +424,20 @@ fn write_rest(
 
 /// Counts the flaws that the feed met to their parcels.
 fn add_feed_flaws(parcels: &mut [lake::ParcelRow], flaws: &[FlawRow]) {
-    let mut counts: BTreeMap<_, u64> = BTreeMap::new();
-    for digest in flaws.iter().filter_map(|row| row.parcel) {
-        *counts.entry(digest).or_default() += 1;
+    let mut counts: BTreeMap<_, (u64, u64)> = BTreeMap::new();
+    for row in flaws {
+        if let Some(digest) = row.parcel {
+            let (flaws, lost) = counts.entry(digest).or_default();
+            *flaws += 1;
+            *lost += u64::from(row.flaw.record_lost);
+        }
     }
     for row in parcels {
         if !row.note.starts_with("the same bytes") {
-            row.flaws += counts.get(&row.parcel.digest).copied().unwrap_or(0);
+            let (flaws, lost) = counts.get(&row.parcel.digest).copied().unwrap_or_default();
+            row.flaws += flaws;
+            row.lost += lost;
+            row.records += lost;
         }
     }
 }

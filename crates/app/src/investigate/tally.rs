@@ -18,7 +18,6 @@ pub(crate) struct Entry {
 /// Counts of one parcel.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Tally {
-    pub(crate) records: u64,
     pub(crate) events: u64,
     pub(crate) flaws: u64,
     pub(crate) records_lost: u64,
@@ -37,7 +36,6 @@ impl Tally {
     }
 
     fn add(&mut self, other: Self) {
-        self.records += other.records;
         self.events += other.events;
         self.flaws += other.flaws;
         self.records_lost += other.records_lost;
@@ -113,8 +111,9 @@ impl Book {
             ParcelRow {
                 parcel: entry.parcel.clone(),
                 format: entry.format.clone(),
-                records: tally.records,
+                records: tally.events + tally.records_lost,
                 events: tally.events,
+                lost: tally.records_lost,
                 flaws: tally.flaws,
                 note: entry.note.clone(),
                 span: tally.first.zip(tally.last),

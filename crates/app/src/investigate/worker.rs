@@ -190,7 +190,6 @@ impl<'s> Worker<'s> {
             normal.logsource,
         );
         let tally = self.book.of(job.index);
-        tally.records += 1;
         tally.events += 1;
         if normal.time_found {
             tally.saw(normal.event.time);

@@ -13,6 +13,11 @@ type Task = (&'static str, &'static str, fn(&[String]) -> Result<(), String>);
 /// The one list of tasks; help derives from it.
 const TASKS: &[Task] = &[
     (
+        "corpora",
+        "the evidence of others through the whole program: counts, schema, agreement",
+        proofs::corpora::prove,
+    ),
+    (
         "hostile",
         "damaged and malicious evidence through the whole program",
         proofs::hostile::hostile,

@@ -49,7 +49,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("datafusion", &["lake", "hunt"]),
     ("datafusion-functions-json", &["hunt"]),
     ("deltalake", &["lake"]),
-    ("evtx", &["parse"]),
+    ("evtx", &["parse", "xtask"]),
     ("flate2", &["collect"]),
     ("indicatif", &["cli"]),
     ("liblzma", &["collect"]),

@@ -19,7 +19,7 @@ fn main() {
     let (count, native, unknown) = (has("--count"), has("--native"), has("--unknown"));
     for file in std::env::args().skip(1).filter(|a| !a.starts_with("--")) {
         let (parser, records) = shared::records(&file);
-        for (record, _) in &records {
+        for record in &records {
             let made = normalizer.normalize(record, &shared::context(parser, &file));
             let event = &made.event;
             let by = made.definition.map_or("no definition", |d| &*d.name);

@@ -28,7 +28,7 @@ fn main() {
         let mut values = 0;
         let start = on_cpu();
         for _ in 0..rounds {
-            for (record, _) in &records {
+            for record in &records {
                 values += normalizer.normalize(record, &context).event.values().count();
             }
         }

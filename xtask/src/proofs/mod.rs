@@ -1,6 +1,7 @@
 //! Long proofs: tasks that run the built program over much evidence, print their figures, and fail when
 //! a promise is broken.
 
+pub(crate) mod corpora;
 pub(crate) mod hostile;
 pub(crate) mod kill;
 pub(crate) mod regression;

@@ -22,12 +22,9 @@ pub(crate) fn normalizer() -> Normalizer {
     normalizer
 }
 
-/// A record, and the row that wrapped it.
-pub(crate) type Row = (Record<'static>, Option<Record<'static>>);
-
-/// The records of a file with the parser that read them. A row that wraps a record and what is
-/// expected of it (`{log, expect}`) gives the record; the row comes along.
-pub(crate) fn records(file: &str) -> (&'static str, Vec<Row>) {
+/// The records of a file with the parser that read them. Of a row that wraps a record and what is
+/// expected of it (`{log, expect}`) it is the record.
+pub(crate) fn records(file: &str) -> (&'static str, Vec<Record<'static>>) {
     let reading = parse::read_all(&fs::read(file).expect("a file that can be read"), file);
     for flaw in &reading.flaws {
         eprintln!("{file}: {}", flaw.message);
@@ -35,10 +32,9 @@ pub(crate) fn records(file: &str) -> (&'static str, Vec<Row>) {
     let unwrap = |row: Record<'static>| match row.fields.get("log") {
         Some(log) if row.fields.get("expect").is_some() || row.fields.get("log_type").is_some() => {
             let raw = serde_json::to_vec(log).unwrap_or_default().into();
-            let record = Record { fields: log.clone().into_owned(), raw, ..row.clone() };
-            (record, Some(row))
+            Record { fields: log.clone().into_owned(), raw, ..row.clone() }
         }
-        _ => (row, None),
+        _ => row,
     };
     (reading.format, reading.records.into_iter().map(unwrap).collect())
 }

@@ -27,11 +27,11 @@ pub(crate) fn records(path: &Path, format: &str) -> Option<u64> {
     }
 }
 
-/// What `evtx_dump` gives, records that cannot be read counted as well.
+/// As many as `evtx_dump` gives.
 fn event_log(path: &Path) -> Option<u64> {
     let settings = ParserSettings::default().num_threads(1);
     let mut parser = EvtxParser::from_path(path).ok()?.with_configuration(settings);
-    Some(parser.records().filter(Result::is_ok).count() as u64)
+    Some(parser.records().flatten().count() as u64)
 }
 
 fn lines<'t>(text: &'t str, mut counts: impl FnMut(&'t str) -> bool) -> u64 {

@@ -1,5 +1,5 @@
-//! What every target checks: nothing panics, every offset lies in the parcel, and the parcel reads
-//! the same however it is cut.
+//! What every target checks: nothing panics, every offset lies in the parcel, every flaw is told in
+//! one inert line, and the parcel reads the same however it is cut.
 
 use parse::{Format, Limits, Reading, read_as, read_with};
 
@@ -54,13 +54,13 @@ fn limits(data: &[u8]) -> Option<(Limits, &[u8])> {
 fn check(reading: &Reading, bytes: &[u8]) {
     // Text that is decoded from UTF-16 may be longer than it was.
     let length = bytes.len() as u64 * 3 / 2 + 4;
+    let of_records = reading.records.iter().flat_map(|record| &record.flaws);
+    for flaw in reading.flaws.iter().chain(of_records) {
+        assert!(flaw.offset <= length, "{flaw:?}");
+        assert!(!flaw.message.is_empty() && flaw.message.len() <= 600, "{flaw:?}");
+        assert!(!flaw.message.chars().any(char::is_control), "{flaw:?}");
+    }
     for record in &reading.records {
         assert!(record.offset <= length);
-        for flaw in &record.flaws {
-            assert!(flaw.offset <= length, "{flaw:?}");
-        }
-    }
-    for flaw in &reading.flaws {
-        assert!(flaw.offset <= length, "{flaw:?}");
     }
 }

@@ -6,7 +6,7 @@ use std::slice;
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
-use model::{Flaw, FlawKind, LogSource, Micros, Record};
+use model::{Flaw, FlawKind, LogSource, Micros, Record, inert, shortened};
 use ocsf::{Class, ColumnId, Event, Scalar};
 
 use crate::clock::{self, Format, Frame};
@@ -198,11 +198,13 @@ impl Plan {
             }
         }
         if let Some(text) = unread {
-            let text: String = text.chars().take(80).collect();
             flaws.push(Flaw {
                 offset: scene.record.offset,
                 kind: FlawKind::Time,
-                message: format!("`{text}` is not a time that the definition can read"),
+                message: format!(
+                    "`{}` is not a time that the definition can read",
+                    inert(&shortened(&text, 80))
+                ),
                 record_lost: false,
             });
         }

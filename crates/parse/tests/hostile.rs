@@ -79,6 +79,11 @@ fn an_endless_line_is_passed_over() {
         assert_eq!((count.flaws[0].kind, count.flaws[0].offset), (FlawKind::Limit, 16));
         assert!(count.largest <= Limits::default().record);
     }
+    // An endless line behind one of syslog takes nothing with it.
+    let sound = "Oct 14 02:11:09 web1 sshd[4711]: Failed password for root from 203.0.113.9\n";
+    let count = read(sound, "a", LONG, &format!("\n{sound}"));
+    assert_eq!((count.records, count.flaws.len()), (2, 1));
+    assert_eq!(count.flaws[0].offset, sound.len() as u64);
     let count = read("one\ntwo\n", "three ", LONG, "\nfour\n");
     assert_eq!((count.records, count.flaws.len()), (3, 1));
 }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use evtx::err::EvtxError;
 use evtx::{ChunkFlags, EvtxChunk, EvtxChunkHeader, EvtxFileHeader, ParserSettings, checksum_ieee};
-use model::{Flaw, FlawKind, Record, Value};
+use model::{Flaw, FlawKind, Record, Value, inert, shortened};
 
 use crate::json::parser::Parser;
 use crate::{Cut, Cutter, Format, Head, Reader, Sink};
@@ -26,6 +26,8 @@ const FILE_HEADER: usize = 4096;
 const CHUNK: usize = 65536;
 const CHUNK_HEADER: usize = 512;
 const RECORD_HEADER: u64 = 24;
+/// Characters of an error that are told.
+const TOLD: usize = 240;
 
 /// The format `evtx`.
 pub(crate) struct Evtx;
@@ -163,7 +165,8 @@ impl EvtxReader {
         let header = match EvtxChunkHeader::from_bytes(bytes) {
             Ok(header) => header,
             Err(e) => {
-                return sink.flaw(flaw(offset, format!("a chunk's header cannot be read: {e}")));
+                return sink
+                    .flaw(flaw(offset, format!("a chunk's header cannot be read: {}", tell(&e))));
             }
         };
         if let Some(message) = wrong_checksum(bytes, &header) {
@@ -230,7 +233,7 @@ fn header(bytes: &[u8], offset: u64, sink: &mut dyn Sink) {
     let message = match EvtxFileHeader::from_bytes(bytes) {
         Ok(header) if header.validate_checksum() => return,
         Ok(_) => "the file's header does not match its checksum".to_owned(),
-        Err(e) => format!("the file's header cannot be read: {e}"),
+        Err(e) => format!("the file's header cannot be read: {}", tell(&e)),
     };
     sink.flaw(Flaw { record_lost: false, ..flaw(offset, message) });
 }
@@ -290,7 +293,7 @@ fn flaw(offset: u64, message: String) -> Flaw {
     Flaw { offset, kind: FlawKind::Corrupt, message, record_lost: true }
 }
 
-/// An error with its causes.
+/// An error with its causes. What it quotes of the log is made inert and short.
 fn tell(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -298,5 +301,5 @@ fn tell(error: &dyn Error) -> String {
         text = format!("{text}: {error}");
         cause = error.source();
     }
-    text
+    inert(&shortened(&text, TOLD)).into_owned()
 }

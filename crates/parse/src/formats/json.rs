@@ -80,10 +80,15 @@ fn begins_value(bytes: Option<&[u8]>) -> bool {
     )
 }
 
+/// The lines of the head that are no comments.
+fn texts<'a>(head: &Head<'a>) -> impl Iterator<Item = &'a [u8]> {
+    head.lines().filter(|line| !line.starts_with(b"#"))
+}
+
 /// How many lines the head has, and whether most of them hold whole values.
 fn lines(head: &Head<'_>) -> (usize, bool) {
     let (mut whole, mut total) = (0, 0);
-    for line in head.lines().filter(|line| !line.starts_with(b"#")).take(50) {
+    for line in texts(head).take(50) {
         total += 1;
         whole += usize::from(is_whole(line));
     }
@@ -94,6 +99,10 @@ fn lines(head: &Head<'_>) -> (usize, bool) {
 fn is_lines(head: &Head<'_>) -> bool {
     // Without a line end in sight nobody knows whether this is one long line.
     if !head.complete && memchr::memchr(b'\n', head.bytes).is_none() {
+        return false;
+    }
+    // Lines inside of a list are the list's, however much each looks like a value of its own.
+    if texts(head).next().is_some_and(scan::ends_in_list) {
         return false;
     }
     // One line alone is a value like any other: the stream knows more about it.
@@ -109,8 +118,11 @@ fn begins_json(text: &[u8]) -> bool {
     let text = String::from_utf8_lossy(text);
     let mut parser = Parser::new(&text);
     let value = parser.value_at(0);
-    let cut_off = parser.faults().iter().all(|f| f.kind != FlawKind::Syntax);
+    let has = |kind| parser.faults().iter().any(|fault| fault.kind == kind);
+    let cut_off = !has(FlawKind::Syntax);
     match &value {
+        // Only JSON is nested as deep as that.
+        Value::List(_) if cut_off && has(FlawKind::Limit) => true,
         Value::Map(entries) => cut_off || !entries.is_empty(),
         Value::List(items) => {
             cut_off && !items.is_empty() || items.iter().any(|i| matches!(i, Value::Map(_)))

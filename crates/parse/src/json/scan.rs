@@ -7,6 +7,24 @@
 /// begin within them.
 pub(crate) const PATIENCE: usize = 1024 * 1024;
 
+/// Whether `line` opens a list and ends between two of its elements, as the first line of a list
+/// does that is written one element a line: `[`, `{"Records": [`, `[{"n":1},`.
+pub(crate) fn ends_in_list(line: &[u8]) -> bool {
+    let line = line.trim_ascii_end();
+    if !matches!(line.last(), Some(b'[' | b',')) {
+        return false;
+    }
+    let Some(mut at) = bracket(line, 0) else { return false };
+    let mut depth = Depth::default();
+    loop {
+        match depth.step(line, at) {
+            Step::To(next) | Step::Line(next) => at = next,
+            Step::End(_) => return false,
+            Step::Short => return depth.in_list() && !ends_in_string(line, at),
+        }
+    }
+}
+
 /// Indentation is compared up to this many bytes.
 const INDENT: usize = 256;
 
@@ -215,6 +233,12 @@ impl Depth {
 
     fn bit(&self) -> u128 {
         if self.open < 128 { 1 << self.open } else { 0 }
+    }
+
+    /// Whether the innermost open bracket is square.
+    fn in_list(&self) -> bool {
+        let within = self.open.checked_sub(1).filter(|at| *at < 128);
+        within.is_some_and(|at| self.square & (1 << at) != 0)
     }
 
     fn enter(&mut self, square: bool) {

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::ops::ControlFlow;
 
-use model::{Flaw, FlawKind, Record, Value};
+use model::{Flaw, FlawKind, Record, Value, inert};
 
 use crate::json::envelope::{self, Probe};
 use crate::json::parser::Parser;
@@ -124,7 +124,7 @@ impl Values<'_> {
         let raw = self.bytes.get(start..end).unwrap_or_default().trim_ascii_end();
         let offset = self.offset + start as u64;
         let quote = String::from_utf8_lossy(raw.get(..raw.len().min(60)).unwrap_or_default());
-        let message = format!("text that is no JSON: `{}`", quote.trim_end());
+        let message = format!("text that is no JSON: `{}`", inert(quote.trim_end()));
         let keep = self.whole_line && start == 0 && end == self.bytes.len();
         // What follows a record on its line, and stray brackets, are no records lost.
         let behind = self.whole_line && start > 0;

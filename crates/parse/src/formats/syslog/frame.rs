@@ -107,7 +107,7 @@ pub(super) fn whole_records(window: &[u8], last: bool) -> usize {
     let mut end = window.len();
     for _ in 0..=MAX_LINES {
         let Some(newline) = seek::rfind(b'\n', window.get(..end).unwrap_or_default()) else {
-            return 0;
+            break;
         };
         if window.get(newline + 1..).is_some_and(begins_record) {
             return newline + 1;

@@ -1,7 +1,8 @@
 //! A parcel's bytes, wherever they lie while they are worked on.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Cursor, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -15,8 +16,8 @@ use crate::budget::{Budget, Refusal};
 pub enum Body {
     /// In memory: small files and small archive members.
     Memory(Arc<[u8]>),
-    /// A file that a person named.
-    File(PathBuf),
+    /// A file that a person named, as it was when it was hashed.
+    File(PathBuf, Stamp),
     /// An unnamed temporary file, gone when the last holder lets go.
     Spool(Arc<File>),
 }
@@ -30,9 +31,22 @@ impl Body {
     pub fn open(&self) -> io::Result<Box<dyn ReadSeek>> {
         Ok(match self {
             Self::Memory(bytes) => Box::new(Cursor::new(Arc::clone(bytes))),
-            Self::File(path) => Box::new(File::open(path)?),
-            Self::Spool(file) => Box::new(SpoolReader { file: Arc::clone(file), at: 0 }),
+            Self::File(path, stamp) => {
+                Box::new(Stretch::new(Arc::new(File::open(path)?), stamp.size))
+            }
+            Self::Spool(file) => Box::new(Stretch::new(Arc::clone(file), file.metadata()?.len())),
         })
+    }
+
+    /// Whether the bytes may be others than those that were hashed: a file that was written to,
+    /// replaced or taken away since.
+    pub(crate) fn changed(&self) -> bool {
+        match self {
+            Self::Memory(_) | Self::Spool(_) => false,
+            Self::File(path, stamp) => {
+                fs::metadata(path).map_or(true, |meta| Stamp::of(&meta) != *stamp)
+            }
+        }
     }
 
     /// Up to `length` bytes from the start.
@@ -43,27 +57,51 @@ impl Body {
     }
 }
 
-/// Reads a shared file at its own place (`pread`), so that clones of a body do not share a cursor.
-struct SpoolReader {
-    file: Arc<File>,
-    at: u64,
+/// By what a file is known to be as it was: the system sets the time of change itself, on every
+/// write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp {
+    size: u64,
+    inode: u64,
+    changed: (i64, i64),
 }
 
-impl Read for SpoolReader {
+impl Stamp {
+    fn of(meta: &fs::Metadata) -> Self {
+        Self { size: meta.len(), inode: meta.ino(), changed: (meta.ctime(), meta.ctime_nsec()) }
+    }
+}
+
+/// Reads the first bytes of a file at its own place (`pread`): clones of a body share no cursor, and
+/// what is written behind the bytes that were hashed is not read.
+struct Stretch {
+    file: Arc<File>,
+    at: u64,
+    end: u64,
+}
+
+impl Stretch {
+    fn new(file: Arc<File>, end: u64) -> Self {
+        Self { file, at: 0, end }
+    }
+}
+
+impl Read for Stretch {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        use std::os::unix::fs::FileExt;
-        let count = self.file.read_at(buffer, self.at)?;
+        let left = usize::try_from(self.end.saturating_sub(self.at)).unwrap_or(usize::MAX);
+        let length = buffer.len().min(left);
+        let count = self.file.read_at(buffer.get_mut(..length).unwrap_or_default(), self.at)?;
         self.at += count as u64;
         Ok(count)
     }
 }
 
-impl Seek for SpoolReader {
+impl Seek for Stretch {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         let (base, by) = match to {
             SeekFrom::Start(at) => (at, 0),
             SeekFrom::Current(by) => (self.at, by),
-            SeekFrom::End(by) => (self.file.metadata()?.len(), by),
+            SeekFrom::End(by) => (self.end, by),
         };
         self.at = base
             .checked_add_signed(by)
@@ -84,9 +122,9 @@ pub(crate) struct Hashed {
 /// Hashes a named file, holding it in memory when it is small.
 pub(crate) fn hash_file(path: &Path, in_memory: u64) -> io::Result<Hashed> {
     let mut file = File::open(path)?;
-    let size = file.metadata()?.len();
-    if size <= in_memory {
-        let mut bytes = Vec::with_capacity(size as usize);
+    let stamp = Stamp::of(&file.metadata()?);
+    if stamp.size <= in_memory {
+        let mut bytes = Vec::with_capacity(stamp.size as usize);
         Read::by_ref(&mut file).take(in_memory + 1).read_to_end(&mut bytes)?;
         if bytes.len() as u64 <= in_memory {
             return Ok(in_memory_body(bytes, None));
@@ -97,7 +135,8 @@ pub(crate) fn hash_file(path: &Path, in_memory: u64) -> io::Result<Hashed> {
     let mut hasher = Sha256::new();
     let size = io::copy(&mut file, &mut hasher)?;
     Ok(Hashed {
-        body: Body::File(path.to_owned()),
+        // What grows while it is hashed is read as far as it was hashed.
+        body: Body::File(path.to_owned(), Stamp { size, ..stamp }),
         digest: Digest(hasher.finalize().into()),
         size,
         cut_short: None,

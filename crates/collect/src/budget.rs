@@ -15,6 +15,8 @@ pub struct Limits {
     pub ratio: u64,
     /// … once this many bytes have come out: small files may be as dense as they like.
     pub ratio_from: u64,
+    /// Bytes that the extended header of one member may have (long names, attributes).
+    pub header: u64,
     /// Bodies up to this size are held in memory; larger members go to an unnamed temporary file.
     pub in_memory: u64,
 }
@@ -27,6 +29,7 @@ impl Default for Limits {
             expanded: 256 << 30,
             ratio: 250,
             ratio_from: 64 << 20,
+            header: 256 << 10,
             in_memory: 4 << 20,
         }
     }
@@ -45,19 +48,24 @@ pub(crate) struct Budget<'l> {
     named_size: u64,
     expanded: u64,
     members: u64,
+    spent: bool,
 }
 
 impl<'l> Budget<'l> {
     pub(crate) fn new(limits: &'l Limits, named_size: u64) -> Self {
-        Self { limits, named_size, expanded: 0, members: 0 }
+        Self { limits, named_size, expanded: 0, members: 0, spent: false }
     }
 
     pub(crate) fn limits(&self) -> &'l Limits {
         self.limits
     }
 
-    /// Counts one more member.
+    /// Counts one more member. Refused when an earlier one has used up the bytes.
     pub(crate) fn member(&mut self) -> Result<(), Refusal> {
+        if self.spent {
+            let message = "the members that follow were not read: the limit is reached";
+            return Err(refuse(message.to_owned()));
+        }
         self.members += 1;
         if self.members > self.limits.members {
             return Err(refuse(format!(
@@ -71,19 +79,29 @@ impl<'l> Budget<'l> {
     /// Counts expanded bytes.
     pub(crate) fn bytes(&mut self, count: u64) -> Result<(), Refusal> {
         self.expanded += count;
-        if self.expanded > self.limits.expanded {
-            return Err(refuse(format!(
-                "expands to more than {} GiB; stopped there",
-                self.limits.expanded >> 30
-            )));
-        }
         let allowed = self.named_size.saturating_mul(self.limits.ratio);
-        if self.expanded > allowed.max(self.limits.ratio_from) {
-            return Err(refuse(format!(
+        let message = if self.expanded > self.limits.expanded {
+            format!("expands to more than {} GiB; stopped there", self.limits.expanded >> 30)
+        } else if self.expanded > allowed.max(self.limits.ratio_from) {
+            format!(
                 "expands to more than {} times its size, as a decompression bomb does; stopped \
                  after {} MiB",
                 self.limits.ratio,
                 self.expanded >> 20
+            )
+        } else {
+            return Ok(());
+        };
+        self.spent = true;
+        Err(refuse(message))
+    }
+
+    /// Refuses a header of an archive that is larger than any name, before it is held in memory.
+    pub(crate) fn header(&self, size: u64) -> Result<(), Refusal> {
+        if size > self.limits.header {
+            return Err(refuse(format!(
+                "a header of {size} bytes, which would hold a member's name, is passed over with \
+                 what follows it"
             )));
         }
         Ok(())

@@ -1,13 +1,16 @@
 //! Opening containers: each member becomes a body of its own, within the budget.
 
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufReader, Read, Seek};
 use std::path::Path;
 
-use model::FlawKind;
+use model::{FlawKind, shortened};
 
 use crate::body::{Body, Hashed, spool};
 use crate::budget::{Budget, Refusal};
 use crate::container::Container;
+
+/// Characters of a member's name that are kept.
+const NAME: usize = 1024;
 
 /// What comes out of a container.
 pub(crate) enum Member {
@@ -30,7 +33,7 @@ pub(crate) fn expand(
     let stream = BufReader::with_capacity(128 << 10, body.open()?);
     let decoder: Box<dyn Read> = match container {
         Container::Zip => return expand_zip(stream, budget, folder, out),
-        Container::Tar => return expand_tar(stream, budget, folder, out),
+        Container::Tar => return expand_tar(body, budget, folder, out),
         Container::Gzip => Box::new(flate2::read::MultiGzDecoder::new(stream)),
         Container::Zstd => {
             let mut decoder = zstd::stream::read::Decoder::with_buffer(stream)?;
@@ -72,7 +75,7 @@ fn expand_zip(
             return Ok(Some(refusal));
         }
         let listed_name = match archive.name_for_index(index) {
-            Some(Ok(name)) => name.into_owned(),
+            Some(Ok(name)) => shortened(&name, NAME).into_owned(),
             _ => format!("member {index}"),
         };
         let member = match archive.by_index(index) {
@@ -92,7 +95,7 @@ fn expand_zip(
                 continue;
             }
         };
-        let name = String::from_utf8_lossy(member.name_raw()).into_owned();
+        let name = spelled(member.name_raw());
         if member.is_dir() {
             continue;
         }
@@ -106,12 +109,16 @@ fn expand_zip(
 }
 
 fn expand_tar(
-    stream: impl Read,
+    body: &Body,
     budget: &mut Budget<'_>,
     folder: &Path,
     out: &mut dyn FnMut(Member, &mut Budget<'_>) -> io::Result<()>,
 ) -> io::Result<Option<Refusal>> {
-    let mut archive = tar::Archive::new(stream);
+    // Not through a buffer: it would be filled anew for every header.
+    let too_large = large_header(body.open()?, budget);
+    let sound = too_large.as_ref().map_or(u64::MAX, |(at, _)| *at);
+    let stream = BufReader::with_capacity(128 << 10, body.open()?);
+    let mut archive = tar::Archive::new(stream.take(sound));
     let entries = match archive.entries() {
         Ok(entries) => entries,
         Err(error) => return Ok(Some(corrupt(format!("is not a sound tar archive: {error}")))),
@@ -126,7 +133,7 @@ fn expand_tar(
                 return Ok(Some(corrupt(format!("the tar archive breaks off: {error}"))));
             }
         };
-        let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+        let name = spelled(&entry.path_bytes());
         let kind = entry.header().entry_type();
         if kind.is_symlink() || kind.is_hard_link() {
             out(Member::Flaw { name, refusal: link() }, budget)?;
@@ -138,7 +145,26 @@ fn expand_tar(
             out(Member::Flaw { name, refusal }, budget)?;
         }
     }
-    Ok(None)
+    Ok(too_large.map(|(_, refusal)| refusal))
+}
+
+/// Where a tar archive has an extended header that is too large to hold, and what to say of it. Only
+/// headers are read; what is wrong with them otherwise is told when the members are read.
+fn large_header(stream: impl Read + Seek, budget: &Budget<'_>) -> Option<(u64, Refusal)> {
+    let mut archive = tar::Archive::new(stream);
+    // A member has four headers at most.
+    let most = budget.limits().members.saturating_mul(4);
+    let entries = archive.entries_with_seek().ok()?.raw(true);
+    entries.take(usize::try_from(most).unwrap_or(usize::MAX)).find_map(|entry| {
+        let entry = entry.ok()?;
+        let kind = entry.header().entry_type();
+        let extended = kind.is_gnu_longname()
+            || kind.is_gnu_longlink()
+            || kind.is_pax_local_extensions()
+            || kind.is_pax_global_extensions();
+        let refusal = budget.header(entry.header().entry_size().ok()?).err()?;
+        extended.then(|| (entry.raw_header_position(), refusal))
+    })
 }
 
 fn take_member(
@@ -157,6 +183,12 @@ fn take_member(
     }
     let hashed = spool(stream, budget, folder)?;
     out(Member::Body { name, hashed }, budget)
+}
+
+/// A member's name as text, at a length that many of them can be kept.
+fn spelled(name: &[u8]) -> String {
+    let text = String::from_utf8_lossy(name.get(..NAME * 4).unwrap_or(name));
+    shortened(&text, NAME).into_owned()
 }
 
 fn leads_outside(name: &str) -> bool {

@@ -45,6 +45,11 @@ impl Evidence {
     pub fn open(&self) -> io::Result<Box<dyn ReadSeek>> {
         self.body.open()
     }
+
+    /// What to say when the file has changed since it was hashed: to be asked when it has been read.
+    pub fn changed(&self) -> Option<Flaw> {
+        self.body.changed().then(|| flaw(changed()))
+    }
 }
 
 /// What [`walk`] comes upon.
@@ -161,6 +166,16 @@ fn io_refusal(error: &io::Error) -> Refusal {
     Refusal { kind: FlawKind::Io, message: format!("cannot be read: {error}") }
 }
 
+fn changed() -> Refusal {
+    let message = "changed while it was read: its digest is that of the bytes that were there first, \
+                   and what was read may be others";
+    Refusal { kind: FlawKind::Io, message: message.to_owned() }
+}
+
+fn flaw(refusal: Refusal) -> Flaw {
+    Flaw { offset: 0, kind: refusal.kind, message: refusal.message, record_lost: false }
+}
+
 struct Walker<'w> {
     limits: &'w Limits,
     spool_folder: &'w Path,
@@ -252,6 +267,9 @@ impl Walker<'_> {
                 }
                 if self.stopped { Err(io::Error::other("stopped")) } else { Ok(()) }
             });
+        if hashed.body.changed() {
+            self.refuse(origin.clone(), changed());
+        }
         match result {
             _ if self.stopped => {}
             Ok(None) => {}
@@ -261,9 +279,7 @@ impl Walker<'_> {
     }
 
     fn refuse(&mut self, origin: String, refusal: Refusal) {
-        let flaw =
-            Flaw { offset: 0, kind: refusal.kind, message: refusal.message, record_lost: false };
-        self.hand_out(Found::Flaw(origin, flaw));
+        self.hand_out(Found::Flaw(origin, flaw(refusal)));
     }
 
     fn hand_out(&mut self, found: Found) {

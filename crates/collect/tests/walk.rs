@@ -238,6 +238,85 @@ fn damaged_archives_give_what_is_sound() {
 }
 
 #[test]
+fn what_follows_a_bomb_is_not_opened() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.zip");
+    let zeros = vec![0_u8; 40 << 20];
+    let members = [("a", &b"one\n"[..]), ("b", &zeros), ("c", b"two\n"), ("d", b"three\n")];
+    fs::write(&path, zip_of(&members)).unwrap();
+    let got = walked(&path, &Limits { ratio_from: 1 << 20, ..Limits::default() });
+    let read: Vec<_> = got.evidence.iter().map(|(origin, _)| origin.as_str()).collect();
+    assert_eq!(read, ["a.zip!/a", "a.zip!/b"]);
+    let said: Vec<_> = got.flaws.iter().map(|(origin, ..)| origin.as_str()).collect();
+    assert_eq!(said, ["a.zip!/b", "a.zip"]);
+    assert!(got.flaws[1].2.contains("members that follow were not read"), "{:?}", got.flaws);
+}
+
+#[test]
+fn a_header_too_large_to_hold_is_passed_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.tar");
+    let limits = Limits { header: 1000, ..Limits::default() };
+    for kind in [b'L', b'K', b'x', b'g'] {
+        let tar = [
+            tar_member("before.log", b'0', b"one\n"),
+            tar_member("header", kind, &[b'n'; 2000]),
+            tar_member("after.log", b'0', b"two\n"),
+            vec![0; 1024],
+        ];
+        fs::write(&path, tar.concat()).unwrap();
+        let got = walked(&path, &limits);
+        assert_eq!(got.evidence, [("a.tar!/before.log".to_owned(), b"one\n".to_vec())]);
+        assert_eq!(got.flaws.len(), 1);
+        assert_eq!(got.flaws[0].1, FlawKind::Limit);
+        assert!(got.flaws[0].2.contains("a header of 2000 bytes"), "{:?}", got.flaws);
+    }
+    // A long name below the limit is read, and kept as far as a person would.
+    let long = [
+        tar_member("././@LongLink", b'L', &vec![b'n'; 100_000]),
+        tar_member("x", b'0', b"one\n"),
+        vec![0; 1024],
+    ];
+    fs::write(&path, long.concat()).unwrap();
+    let got = walked(&path, &Limits::default());
+    assert!(got.flaws.is_empty(), "{:?}", got.flaws);
+    assert_eq!(got.evidence[0].0, format!("a.tar!/{}…", "n".repeat(1024)));
+}
+
+#[test]
+fn what_changes_while_it_is_read_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("large.log");
+    let bytes = b"line\n".repeat(2 << 20);
+    let changes: [(fn(&Path), usize); 4] = [
+        (|_| (), bytes.len()),
+        (|path| fs::write(path, b"line\n".repeat(3 << 20)).unwrap(), bytes.len()),
+        (|path| fs::write(path, b"line\n").unwrap(), 5),
+        (|path| fs::remove_file(path).unwrap(), 0),
+    ];
+    for (n, (change, length)) in changes.into_iter().enumerate() {
+        fs::write(&path, &bytes).unwrap();
+        let mut seen = 0;
+        let inputs = [Input::Path(path.clone())];
+        walk(&inputs, &Limits::default(), folder.path(), Micros(0), &mut |found| {
+            let Found::Evidence(evidence) = found else { panic!("{found:?}") };
+            assert_eq!(evidence.parcel.digest, Digest::of(&bytes));
+            assert!(evidence.changed().is_none());
+            change(&path);
+            let read = evidence.open().map(|mut stream| {
+                let mut read = Vec::new();
+                stream.read_to_end(&mut read).map(|_| read.len()).unwrap()
+            });
+            assert_eq!(read.unwrap_or(0), length, "change {n}");
+            assert_eq!(evidence.changed().is_some(), n > 0, "change {n}");
+            seen += 1;
+            ControlFlow::Continue(())
+        });
+        assert_eq!(seen, 1);
+    }
+}
+
+#[test]
 fn what_is_not_there_is_said() {
     let got = walked(Path::new("/nonexistent/evidence.log"), &Limits::default());
     assert_eq!(got.flaws[0].1, FlawKind::Io);

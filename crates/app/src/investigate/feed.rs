@@ -173,7 +173,7 @@ impl Feeder<'_> {
                 }
             }
         };
-        for flaw in chunker.take_flaws() {
+        for flaw in chunker.take_flaws().into_iter().chain(evidence.changed()) {
             self.flaw(&job.parcel, flaw);
         }
         flow

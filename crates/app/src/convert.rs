@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use collect::{Evidence, Found, Input, Limits};
-use model::{Flaw, Provenance, Record};
+use model::{Flaw, Provenance, Record, inert_json};
 use normalize::{Context, Normalizer};
 use ocsf::Export;
 
@@ -143,9 +143,11 @@ impl parse::Sink for Sink<'_, '_> {
             core_only: !self.converter.extensions,
         };
         let event = normal.event.to_json_with(provenance.event_uid(), &export);
-        let written = serde_json::to_writer(&mut *self.converter.out, &event)
-            .map_err(io::Error::from)
-            .and_then(|()| self.converter.out.write_all(b"\n"));
+        let written =
+            serde_json::to_string(&event).map_err(io::Error::from).and_then(|mut text| {
+                text.push('\n');
+                self.converter.out.write_all(inert_json(&text).as_bytes())
+            });
         if let Err(error) = written {
             self.converter.failure.get_or_insert(error);
         }

@@ -14,6 +14,7 @@ use std::process::ExitCode;
 
 use app::{Failure, Kind};
 use clap::Parser;
+use model::inert_json;
 
 pub use args::Cli;
 
@@ -77,7 +78,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn complain(ground: &Ground, failure: &Failure) {
     if ground.json {
         let text = serde_json::to_string(&serde_json::json!({ "error": failure }));
-        err(&text.unwrap_or_else(|_| failure.message.clone()));
+        err(&inert_json(&text.unwrap_or_else(|_| failure.message.clone())));
         return;
     }
     // A diagnostic has lines of its own (a caret under the mistake); what evidence put into it was

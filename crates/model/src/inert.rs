@@ -28,6 +28,27 @@ pub fn inert(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// JSON text whose strings hold nothing that [`acts`], for the machine the same value: such a
+/// character is written as its escape (`\u202e`). Outside of its strings JSON has none but line
+/// breaks and indentation, and those stay.
+pub fn inert_json(text: &str) -> Cow<'_, str> {
+    let harmless = |c: char| matches!(c, '\n' | '\r' | '\t') || !acts(c);
+    if text.chars().all(harmless) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if harmless(c) {
+            out.push(c);
+            continue;
+        }
+        for unit in c.encode_utf16(&mut [0; 2]) {
+            let _infallible = write!(out, "\\u{unit:04x}");
+        }
+    }
+    Cow::Owned(out)
+}
+
 /// True for characters that do something rather than show something: the C0 and C1 controls, DEL,
 /// the line and paragraph separators, the bidirectional controls of UAX #9, the tag characters, and
 /// what is there without being seen (soft hyphen, zero-width space, word joiner, fillers). The
@@ -74,6 +95,17 @@ mod tests {
         assert_eq!(shown, "a\\x1b[31mred\\x07\\u{202e}gpj.exe\\x9b2J\\r\\n");
         assert!(!shown.chars().any(acts));
         assert!(matches!(inert("Grüße, 世界 👩‍💻"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn json_is_the_same_value_and_inert() {
+        let value = serde_json::json!({"a\u{202e}": "\u{9b}2J\x1b[m\x7f\u{e0041}\n", "b": ["ü", "\u{feff}"]});
+        for text in [value.to_string(), serde_json::to_string_pretty(&value).unwrap()] {
+            let shown = inert_json(&text);
+            assert!(!shown.chars().any(|c| acts(c) && c != '\n'), "{shown}");
+            assert_eq!(serde_json::from_str::<serde_json::Value>(&shown).unwrap(), value);
+        }
+        assert!(matches!(inert_json("{\n  \"a\": \"ü\"\n}"), Cow::Borrowed(_)));
     }
 
     #[test]

@@ -26,7 +26,7 @@ pub use finding::{Finding, FindingKind, Match, MatchedField, Window};
 pub use id::{
     AlertId, Digest, EventUid, FindingId, Hasher, IdError, IncidentId, UID_INDEXES, UID_OFFSETS,
 };
-pub use inert::{acts, inert, shortened};
+pub use inert::{acts, inert, inert_json, shortened};
 pub use logsource::LogSource;
 pub use parcel::Parcel;
 pub use record::{Flaw, FlawKind, Provenance, Record};

@@ -35,18 +35,7 @@ impl Form for Json {
         let mut value = serde_json::to_value(document)?;
         cut(&mut value);
         let plain = serde_json::to_string_pretty(&value)?;
-        let mut out = String::with_capacity(plain.len() + 1);
-        // Outside strings JSON is ASCII without controls but for the line breaks made here.
-        for c in plain.chars() {
-            if c != '\n' && model::acts(c) {
-                let mut units = [0; 2];
-                for unit in c.encode_utf16(&mut units) {
-                    let _infallible = write!(out, "\\u{unit:04x}");
-                }
-            } else {
-                out.push(c);
-            }
-        }
+        let mut out = model::inert_json(&plain).into_owned();
         out.push('\n');
         Ok(out.into_bytes())
     }

@@ -11,6 +11,7 @@ use app::{Failure, Input, Kind, Meter, Options, Outcome, RuleChoice, Stages};
 use indicatif::{HumanBytes, HumanCount, HumanDuration};
 use model::{Level, inert, shortened};
 
+use super::print_json;
 use crate::Ground;
 use crate::args::Investigate;
 use crate::screen::{Progress, Screen, Tone, err, out};
@@ -59,7 +60,7 @@ pub(crate) fn run(ground: &Ground, args: Investigate) -> Result<ExitCode, Failur
     if ground.json {
         let written: Vec<_> = reports.iter().map(|path| path.display().to_string()).collect();
         let value = serde_json::json!({ "outcome": outcome, "reports": written });
-        out(&format!("{value}\n")).map_err(|e| Failure::new(Kind::System, e.to_string()))?;
+        print_json(&value)?;
         return Ok(ExitCode::SUCCESS);
     }
     problems(ground, &stages, &outcome);

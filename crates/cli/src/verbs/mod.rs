@@ -10,6 +10,7 @@ pub(crate) mod rules;
 pub(crate) mod sources;
 
 use app::{Failure, Kind};
+use model::inert_json;
 
 use crate::screen::out;
 
@@ -22,5 +23,5 @@ pub(crate) fn print(text: &str) -> Result<(), Failure> {
 pub(crate) fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
     let text =
         serde_json::to_string(value).map_err(|e| Failure::new(Kind::Defect, e.to_string()))?;
-    print(&(text + "\n"))
+    print(&inert_json(&(text + "\n")))
 }

@@ -4,7 +4,7 @@ use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
 
 use app::{Failure, Input};
-use model::inert;
+use model::{inert, inert_json};
 
 use crate::Ground;
 use crate::args::Normalize;
@@ -29,7 +29,7 @@ pub(crate) fn run(ground: &Ground, args: Normalize) -> Result<ExitCode, Failure>
     }
     if ground.json {
         let text = serde_json::to_string(&done).unwrap_or_default();
-        err(&text);
+        err(&inert_json(&text));
         return Ok(ExitCode::SUCCESS);
     }
     for (origin, flaw) in done.flaws.iter().take(SHOWN) {

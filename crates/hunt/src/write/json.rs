@@ -1,4 +1,5 @@
-//! JSON: for machines, so nothing is changed; only nulls are left out.
+//! JSON: for machines, so nothing is changed; only nulls are left out, and what would act on a
+//! terminal is escaped.
 
 use std::io::Write;
 
@@ -36,7 +37,8 @@ pub(crate) async fn write(
                 (Shape::Array, _) => b",\n",
             };
             out.write_all(before).map_err(failed)?;
-            serde_json::to_writer(&mut *out, &object(&batch, row)).map_err(failed)?;
+            let text = object(&batch, row).to_string();
+            out.write_all(model::inert_json(&text).as_bytes()).map_err(failed)?;
             if shape == Shape::Lines {
                 out.write_all(b"\n").map_err(failed)?;
             }

@@ -205,6 +205,10 @@ impl Item<'_> {
         if let Some(plain) = plain_of(&runs) {
             return Ok(self.plain(table, &plain));
         }
+        if runs.iter().any(|run| run.len() > STEPS) {
+            let message = format!("it has more than {STEPS} pieces without a `*` between them");
+            return Err(Fault::new("rule/wildcards", message, &text.original));
+        }
         let how = self.how();
         let mut glob = Glob::new(runs);
         if matches!(how, How::Contains | How::Ends) {
@@ -234,6 +238,10 @@ impl Item<'_> {
 
 /// Texts that one value may become by `expand`.
 const MOST_EXPANSIONS: usize = 10_000;
+
+/// Texts, `?`s and dashes that may stand together without a `*`: in the worst case all of them are
+/// tried at every place of a value, and values may be as long as an attacker likes.
+const STEPS: usize = 256;
 
 const TIME_PARTS: [(TimePart, Modifier); 6] = [
     (TimePart::Minute, Modifier::Minute),

@@ -43,7 +43,8 @@ fn bad_files_are_named_and_the_rest_loads() {
         vec!["x"; 5_000].join(", "),
         vec!["a"; 2_000].join(" or ")
     );
-    let dashes = format!("    a: {{f|windash: '{}'}}\n    condition: a", " -a".repeat(2_000));
+    let dashes = |n| format!("    a: {{f|windash: '{}'}}\n    condition: a", " -a".repeat(n));
+    let wildcards = |n| format!("    a: {{f: '*{}*'}}\n    condition: a", "a?".repeat(n));
     for (what, text, loads) in [
         ("nothing", String::new(), true),
         ("not YAML", "title: [".to_owned(), false),
@@ -63,7 +64,10 @@ fn bad_files_are_named_and_the_rest_loads() {
         ("an empty map", rule("    a: {}\n    condition: a"), false),
         ("an old aggregation", rule("    a: {f: 1}\n    condition: a | count() > 3"), false),
         ("a timeframe", rule("    a: {f: 1}\n    timeframe: 5m\n    condition: a"), false),
-        ("2,000 dashes", rule(&dashes), true),
+        ("100 dashes", rule(&dashes(100)), true),
+        ("2,000 dashes", rule(&dashes(2_000)), false),
+        ("100 wildcards", rule(&wildcards(100)), true),
+        ("20,000 wildcards", rule(&wildcards(20_000)), false),
         ("a key that is a number", rule("    a: {1: 1}\n    condition: a"), true),
         ("too big a file", "#".repeat(5 << 20), false),
     ] {

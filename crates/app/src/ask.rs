@@ -51,7 +51,8 @@ pub fn query(
 /// The saved hunts of the content, in order of name, and what is wrong with those that do not load.
 pub fn hunts(content: &Content) -> (Vec<SavedHunt>, Vec<String>) {
     let mut hunts = Vec::new();
-    let mut problems = Vec::new();
+    // A file that could not be read might have been one.
+    let mut problems = content.problems.clone();
     for (_, text) in content.below("hunts") {
         match SavedHunt::read(&text.path, &text.text) {
             Ok(hunt) => hunts.push(hunt),

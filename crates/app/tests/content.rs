@@ -55,6 +55,19 @@ fn the_hunts_are_read() {
 }
 
 #[test]
+fn a_hunt_that_cannot_be_read_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("hunts")).unwrap();
+    fs::write(folder.path().join("hunts/binary.yml"), b"\xff\x00\x1b[2J").unwrap();
+    fs::write(folder.path().join("hunts/broken.yml"), "name: [").unwrap();
+    let (hunts, problems) = hunts(&Content::built_in().overlaid(folder.path()));
+    assert!(hunts.len() >= 20);
+    for name in ["binary.yml", "broken.yml"] {
+        assert!(problems.iter().any(|problem| problem.contains(name)), "{name}: {problems:?}");
+    }
+}
+
+#[test]
 fn rules_are_imported_once_and_bad_ones_stay_outside() {
     let folder = tempfile::tempdir().unwrap();
     let coming = folder.path().join("coming/linux");

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use app::{Failure, Kind, Verdict};
+use model::inert;
 
 use super::{print, print_json};
 use crate::Ground;
@@ -28,10 +29,10 @@ pub(crate) fn run(ground: &Ground, args: &Data) -> Result<ExitCode, Failure> {
                 "{} {}: {}",
                 ground.screen.paint(tone, word),
                 check.what,
-                check.found
+                inert(&check.found)
             );
             if let Some(mend) = &check.mend {
-                let _ = writeln!(text, "      {mend}");
+                let _ = writeln!(text, "      {}", inert(mend));
             }
         }
         print(&text)?;

@@ -7,7 +7,7 @@ use app::{Failure, Kind};
 use model::inert;
 
 use super::query::answer;
-use super::{print, print_json};
+use super::{inert_lines, print, print_json};
 use crate::Ground;
 use crate::args::Hunt;
 use crate::screen::{Tone, err};
@@ -44,9 +44,11 @@ fn list(ground: &Ground) -> Result<ExitCode, Failure> {
         let width = hunts.iter().map(|hunt| hunt.name.len()).max().unwrap_or(0);
         let mut text = String::new();
         for hunt in &hunts {
-            let name = ground.screen.paint(Tone::Strong, &format!("{:<width$}", hunt.name));
+            let name = format!("{:<width$}", inert(&hunt.name));
+            let name = ground.screen.paint(Tone::Strong, &name);
             let techniques: Vec<_> = hunt.techniques.iter().map(|t| t.0.as_ref()).collect();
-            let _ = writeln!(text, "{name}  {}  {}", hunt.title, techniques.join(" "));
+            let line = format!("{}  {}", hunt.title, techniques.join(" "));
+            let _ = writeln!(text, "{name}  {}", inert(&line));
         }
         print(&text)?;
     }
@@ -73,15 +75,17 @@ fn show(ground: &Ground, name: &str) -> Result<ExitCode, Failure> {
         return Ok(ExitCode::SUCCESS);
     }
     let strong = |text: &str| ground.screen.paint(Tone::Strong, text);
-    let mut text = format!("{}\n\n{}\n", strong(&hunt.title), hunt.explanation.trim());
+    let (title, explanation) = (inert(&hunt.title), inert_lines(hunt.explanation.trim()));
+    let mut text = format!("{}\n\n{explanation}\n", strong(&title));
     if !hunt.parameters.is_empty() {
         let _ = writeln!(text, "\n{}", strong("Parameters"));
         for parameter in &hunt.parameters {
             let default = parameter.default.as_ref().map(|d| format!(" [{d}]")).unwrap_or_default();
-            let _ = writeln!(text, "  {}{default}  {}", parameter.name, parameter.about);
+            let line = format!("{}{default}  {}", parameter.name, parameter.about);
+            let _ = writeln!(text, "  {}", inert(&line));
         }
     }
-    let _ = writeln!(text, "\n{}\n{}", strong("SQL"), hunt.sql.trim());
+    let _ = writeln!(text, "\n{}\n{}", strong("SQL"), inert_lines(hunt.sql.trim()));
     print(&text)?;
     Ok(ExitCode::SUCCESS)
 }

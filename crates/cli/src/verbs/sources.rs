@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use app::{Failure, Kind};
+use model::inert;
 
 use super::{print, print_json};
 use crate::Ground;
@@ -40,7 +41,7 @@ fn list(ground: &Ground) -> Result<ExitCode, Failure> {
     for definition in definitions {
         let classes: Vec<_> = definition.classes.iter().map(|class| class.caption).collect();
         let name = ground.screen.paint(Tone::Strong, &format!("{:<width$}", definition.name));
-        let _ = writeln!(text, "{name}  {}  ({})", definition.title, classes.join(", "));
+        let _ = writeln!(text, "{name}  {}  ({})", inert(&definition.title), classes.join(", "));
     }
     let _ = writeln!(text, "\n{} sources", definitions.len());
     print(&text)?;
@@ -91,7 +92,7 @@ fn check(ground: &Ground, dir: &Path, accept: bool) -> Result<ExitCode, Failure>
                 text,
                 "{} {}: {} samples, {events} events",
                 ground.screen.paint(tone, word),
-                one.name,
+                inert(&one.name),
                 one.samples.len(),
             );
         }

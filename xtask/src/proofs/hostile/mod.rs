@@ -24,10 +24,12 @@ const MEMORY: u64 = 1 << 20;
 const SAMPLE: u64 = 2 << 20;
 /// Damaged copies that are investigated in one run.
 const BATCH: usize = 100;
+/// Damaged copies at least.
+const COPIES: usize = 1_000;
 /// Characters of a sentence about a flaw.
 const SENTENCE: usize = 400;
 
-/// `--copies N` (1000 in all), `--only NAME` (crafted cases whose name has this in it, no copies),
+/// `--copies N` (one of every sample, 1000 at least), `--only NAME` (crafted cases whose name has this in it, no copies),
 /// `--seed N`, `--bin PATH`.
 #[allow(clippy::print_stdout)]
 pub(crate) fn hostile(args: &[String]) -> Result<(), String> {
@@ -35,7 +37,9 @@ pub(crate) fn hostile(args: &[String]) -> Result<(), String> {
     let number = |flag, or| option(args, flag).and_then(|n| n.parse().ok()).unwrap_or(or);
     let only = option(args, "--only");
     if only.is_none() {
-        copies(&ground, number("--copies", 1_000) as usize, Dice(number("--seed", 11)))?;
+        let samples = samples();
+        let most = number("--copies", samples.len().max(COPIES) as u64) as usize;
+        copies(&ground, &samples, most, Dice(number("--seed", 11)))?;
     }
     let mut failed = Vec::new();
     for case in crafted::cases().iter().filter(|case| only.is_none_or(|o| case.name.contains(o))) {
@@ -52,8 +56,12 @@ pub(crate) fn hostile(args: &[String]) -> Result<(), String> {
 
 /// Damaged copies of every sample, by the hundred.
 #[allow(clippy::print_stdout)]
-fn copies(ground: &Ground, copies: usize, mut dice: Dice) -> Result<(), String> {
-    let samples = samples();
+fn copies(
+    ground: &Ground,
+    samples: &[PathBuf],
+    copies: usize,
+    mut dice: Dice,
+) -> Result<(), String> {
     let (mut peak, mut slowest) = (0, Duration::ZERO);
     let (mut events, mut flaws) = (0, 0);
     let all: Vec<&PathBuf> = samples.iter().cycle().take(copies).collect();

@@ -283,12 +283,15 @@ fn a_header_too_large_to_hold_is_passed_over() {
     assert_eq!(got.evidence[0].0, format!("a.tar!/{}…", "n".repeat(1024)));
 }
 
+/// What is done to a file while it is evidence.
+type Change = fn(&Path);
+
 #[test]
 fn what_changes_while_it_is_read_is_said() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("large.log");
     let bytes = b"line\n".repeat(2 << 20);
-    let changes: [(fn(&Path), usize); 4] = [
+    let changes: [(Change, usize); 4] = [
         (|_| (), bytes.len()),
         (|path| fs::write(path, b"line\n".repeat(3 << 20)).unwrap(), bytes.len()),
         (|path| fs::write(path, b"line\n").unwrap(), 5),

@@ -6,4 +6,6 @@ pub(crate) mod hostile;
 pub(crate) mod kill;
 pub(crate) mod regression;
 
-pub(crate) use xtask::{Dice, corpora, option, program, query, run, scratch, sigma_rules, strings};
+pub(crate) use xtask::{
+    Dice, Ended, corpora, option, program, query, run, scratch, sigma_rules, strings,
+};

@@ -20,7 +20,12 @@ const GREAT: u64 = 4;
 /// Copies the chunks of `files` to `folder` until there are `bytes` of them.
 pub(crate) fn make(files: &[PathBuf], folder: &Path, bytes: u64) -> io::Result<()> {
     fs::create_dir_all(folder)?;
-    let sources: Vec<Vec<u8>> = files.iter().map(fs::read).collect::<io::Result<_>>()?;
+    let mut sources: Vec<Vec<u8>> = files.iter().map(fs::read).collect::<io::Result<_>>()?;
+    let filled = |file: &Vec<u8>| file.get(HEAD..HEAD + 8) == Some(b"ElfChnk\0");
+    sources.retain(filled);
+    if sources.is_empty() {
+        return Err(io::Error::other("the corpora hold no EVTX file with a chunk"));
+    }
     let (mut made, mut copy) = (0, 0);
     while made < bytes / 2 {
         for (at, source) in sources.iter().enumerate() {

@@ -100,7 +100,10 @@ fn investigate(
         return Err(format!("investigate failed: {}", ended.err));
     }
     let told: serde_json::Value = serde_json::from_str(&ended.out).map_err(|e| e.to_string())?;
-    let events = told.pointer("/outcome/events").and_then(serde_json::Value::as_f64).unwrap_or(0.0);
+    let events = told
+        .pointer("/outcome/events")
+        .and_then(serde_json::Value::as_f64)
+        .ok_or("investigate does not say how many events it read")?;
     Ok(Measured { seconds: ended.took.as_secs_f64(), peak: ended.peak_kib >> 10, events })
 }
 
@@ -123,6 +126,9 @@ pub(crate) fn make_json(corpora: &Path, folder: &Path, bytes: u64) -> Result<(u6
     let mut files = evtx_files(corpora);
     files.extend(xtask::files(&corpora.join("sources")));
     let records = super::json::records(&files, &normalizer()?);
+    if records.is_empty() {
+        return Err("the corpora hold no JSON or EVTX record of a known source".to_owned());
+    }
     super::json::make(&records, folder, bytes).map_err(|e| e.to_string())
 }
 

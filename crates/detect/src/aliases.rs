@@ -104,9 +104,12 @@ const ALL: &[Rows] = &[
         service: "auditd",
         names: &[
             ("Image", "exe", Whole),
+            ("CommandLine", ARGUMENTS, Whole),
             ("CommandLine", "proctitle", Whole),
             ("CurrentDirectory", "cwd", Whole),
+            ("User", "AUID", Whole),
             ("User", "UID", Whole),
+            ("LogonId", "ses", Whole),
             ("ProcessId", "pid", Whole),
             ("ParentProcessId", "ppid", Whole),
         ],
@@ -115,38 +118,11 @@ const ALL: &[Rows] = &[
         product: "linux",
         category: "file_event",
         service: "auditd",
-        names: &[("TargetFilename", "name", Whole), ("Image", "exe", Whole)],
-    },
-    Rows {
-        product: "linux",
-        category: "network_connection",
-        service: "auditd",
-        names: &[
-            ("DestinationIp", "laddr", Whole),
-            ("DestinationPort", "lport", Whole),
-            ("Image", "exe", Whole),
-        ],
-    },
-    // Linux audit records.
-    Rows {
-        product: "linux",
-        category: "process_creation",
-        service: "auditd",
         names: &[
             ("Image", "exe", Whole),
-            ("CommandLine", ARGUMENTS, Whole),
-            ("CommandLine", "proctitle", Whole),
-            ("CurrentDirectory", "cwd", Whole),
-            ("User", "AUID", Whole),
-            ("User", "UID", Whole),
-            ("LogonId", "ses", Whole),
+            ("TargetFilename", "records.name", Whole),
+            ("TargetFilename", "name", Whole),
         ],
-    },
-    Rows {
-        product: "linux",
-        category: "file_event",
-        service: "auditd",
-        names: &[("Image", "exe", Whole), ("TargetFilename", "records.name", Whole)],
     },
     Rows {
         product: "linux",

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use hunt::{Between, Form, Hunt, HuntError, Limits, SavedHunt, TableStyle};
+use lake::Lake;
 use tokio::runtime::Runtime;
 
 use crate::content::Content;
@@ -101,14 +102,24 @@ fn ask(
     question: &Question,
     out: &mut (dyn Write + Send),
 ) -> Result<Answered, Failure> {
+    answer(Asker::with_rows(data, question.limit)?, sql, saved, question, out)
+}
+
+/// Answers one question with an engine that was opened for it.
+pub(crate) fn answer(
+    mut asker: Asker,
+    sql: &str,
+    saved: Option<(&SavedHunt, &[(String, String)])>,
+    question: &Question,
+    out: &mut (dyn Write + Send),
+) -> Result<Answered, Failure> {
     let form = Form::from_name(&question.form).ok_or_else(|| {
-        Failure::new(Kind::Usage, format!("there is no form `{}`", question.form))
+        Failure::new(Kind::Usage, format!("there is no form `{}`", model::inert(&question.form)))
     })?;
     let between = Between {
         since: instant(question.since.as_deref(), "--since", crate::now())?,
         until: instant(question.until.as_deref(), "--until", crate::now())?,
     };
-    let mut asker = Asker::with_rows(data, question.limit)?;
     for (name, file) in &question.tables {
         asker.hunt.add_list(name, file).map_err(|error| from_hunt(&error, sql))?;
     }
@@ -212,13 +223,17 @@ impl Asker {
             return Err(Failure::new(Kind::Nothing, message)
                 .hint("`watchfloor investigate PATH --data DIR` makes one"));
         }
+        Self::over(&crate::open_lake(data)?, data, rows)
+    }
+
+    /// The engine over a lake, with a place in the data folder for what it cannot hold in memory.
+    pub(crate) fn over(lake: &Lake, data: &Path, rows: Option<usize>) -> Result<Self, Failure> {
         let runtime = crate::runtime()?;
-        let lake = crate::open_lake(data)?;
         let scratch = Scratch::of(data);
         let spill = scratch.as_ref().map(|scratch| scratch.path().to_owned());
         let limits = Limits { spill, rows, ..Limits::default() };
         let hunt = runtime
-            .block_on(Hunt::open(&lake, limits, crate::now()))
+            .block_on(Hunt::open(lake, limits, crate::now()))
             .map_err(|error| from_hunt(&error, ""))?;
         Ok(Self { runtime, hunt, _scratch: scratch })
     }

@@ -39,6 +39,14 @@ impl Content {
         Self { files, problems: Vec::new() }
     }
 
+    /// The content that is built in, with the user's own folder over it where there is one.
+    pub fn of(folder: Option<&Path>) -> Self {
+        match folder {
+            Some(folder) => Self::built_in().overlaid(folder),
+            None => Self::built_in(),
+        }
+    }
+
     /// Lays a folder with `sources/`, `rules/`, `hunts/` … over what is there.
     #[must_use]
     pub fn overlaid(mut self, folder: &Path) -> Self {

@@ -14,6 +14,16 @@ pub enum Kind {
     Content,
     /// There is nothing to work on.
     Nothing,
+    /// What was named is not there.
+    NotFound,
+    /// Somebody else was first, or what was to be changed cannot be changed as it stands.
+    Conflict,
+    /// Who asks has not said who they are, or not credibly.
+    Unauthenticated,
+    /// Who asks may not.
+    Denied,
+    /// Too much was asked for in too little time.
+    Throttled,
     /// The person stopped it.
     Interrupted,
     /// A defect of this program.
@@ -27,7 +37,10 @@ impl Kind {
             Self::System => 1,
             Self::Usage => 2,
             Self::Content => 3,
-            Self::Nothing => 4,
+            Self::Nothing | Self::NotFound => 4,
+            Self::Conflict => 5,
+            Self::Unauthenticated | Self::Denied => 6,
+            Self::Throttled => 7,
             Self::Defect => 70,
             Self::Interrupted => 130,
         }

@@ -6,15 +6,20 @@
 //!
 //! This room knows no terminal, no HTTP and no file format.
 
+pub mod access;
 mod ask;
+mod cases;
 mod content;
 mod convert;
 mod doctor;
 mod failure;
 mod investigate;
+mod live;
 mod meter;
+mod pipeline;
 mod rules;
 mod scratch;
+mod serve;
 mod sources;
 mod stages;
 mod tell;
@@ -25,7 +30,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use model::Micros;
 
 pub use ask::{Answered, Question, find_hunt, hunts, on_interrupt, query, run_hunt};
+pub use cases::{Asked, Delivering, HuntAsked, SenderMade};
 pub use collect::Input;
+pub use collect::{Full, Position, Receipt, Refusal};
 pub use content::{Content, Text};
 pub use convert::{Converted, convert};
 pub use detect::Verdict as ImportVerdict;
@@ -33,8 +40,14 @@ pub use doctor::{Check, Verdict, doctor};
 pub use failure::{Failure, Kind};
 pub use hunt::SavedHunt;
 pub use investigate::{Before, Changes, Options, Outcome, investigate};
+/// What the ledger keeps, as it is told.
+pub use ledger;
+pub use live::{
+    Floor, FloorOptions, KeeperHealth, Socket, SocketKind, SocketStatus, Status, Trouble,
+};
 pub use meter::Meter;
 pub use rules::{RulesChecked, check_rules, import_rules, rule_coverage, test_rules};
+pub use serve::{Encryption, Opened, ServeOptions};
 pub use sources::{Checked, SAMPLE_TIME, check_sources, load_sources, source_texts};
 pub use stages::{RuleChoice, Stages};
 pub use tell::{document, write_reports};
@@ -43,6 +56,11 @@ pub use tell::{document, write_reports};
 pub fn now() -> Micros {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+}
+
+/// Names of the formats that are read.
+pub fn formats() -> impl Iterator<Item = &'static str> {
+    parse::FORMATS.iter().map(|format| format.name())
 }
 
 /// Bytes as hexadecimal digits.
@@ -54,8 +72,8 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     })
 }
 
-/// The runtime on which the lake and the query engine work.
-pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+/// A runtime, such as the lake and the query engine work on.
+pub fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

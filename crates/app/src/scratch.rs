@@ -1,11 +1,13 @@
 //! A folder for what a query cannot hold in memory. It goes with the query, however that ends; what a
 //! killed one left goes with the next.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::Path;
 
 use tempfile::TempDir;
+
+use crate::failure::{Failure, Kind, system};
 
 const PREFIX: &str = "query-";
 /// Held locked while the query lives: a lock that can be had belongs to a dead one.
@@ -37,6 +39,29 @@ impl Scratch {
         let lock = File::create(folder.path().join(LOCK))?;
         lock.lock()?;
         Ok(Self { folder, _lock: lock })
+    }
+}
+
+/// The right to write to a data folder: one process has it.
+#[derive(Debug)]
+pub(crate) struct FolderLock {
+    _file: File,
+}
+
+impl FolderLock {
+    /// Takes it, or says that somebody else works there.
+    pub(crate) fn take(data: &Path) -> Result<Self, Failure> {
+        let open = || File::options().create(true).append(true).open(data.join(".lock"));
+        let file = open().map_err(system("cannot lock the data folder"))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self { _file: file }),
+            Err(TryLockError::WouldBlock) => {
+                let message = format!("{} is in use by another process", data.display());
+                Err(Failure::new(Kind::System, message)
+                    .hint("stop it, or name another folder with --data"))
+            }
+            Err(TryLockError::Error(error)) => Err(system("cannot lock the data folder")(error)),
+        }
     }
 }
 

@@ -1,14 +1,18 @@
 //! The stages with their content loaded: definitions compiled, rules compiled.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use detect::{Placeholders, RuleProblem, RuleText, Rules};
+use detect::{Placeholders, ReadRules, RuleProblem, RuleText, Rules};
 use model::Hasher;
 use normalize::{Diagnostic, Normalizer, SourceText};
 
 use crate::content::{Content, read_text, read_yaml};
 use crate::failure::{Failure, Kind};
+
+/// Parts of the rule files for each core that reads them.
+const PARTS: usize = 8;
 
 /// Which rules to load.
 #[derive(Debug, Clone, Default)]
@@ -56,6 +60,13 @@ impl Stages {
         Ok(Self::load(content, choice))
     }
 
+    /// Everything that is wrong with the content, in sentences that name the file.
+    pub fn problems(&self) -> Vec<String> {
+        let rules = self.rule_problems.iter().map(|p| format!("{}: {}", p.path, p.message));
+        let sources = self.source_problems.iter().map(ToString::to_string);
+        self.unread.iter().cloned().chain(sources).chain(rules).collect()
+    }
+
     /// Compiles the content's definitions and the chosen rules. Mistakes never stop it: what is
     /// sound is used, the rest is listed.
     pub fn load(content: &Content, choice: &RuleChoice) -> Self {
@@ -72,7 +83,6 @@ impl Stages {
                 });
             }
         }
-        let (normalizer, source_problems) = Normalizer::compile(sources);
         let mut texts = Vec::new();
         let mut rule_sets = Vec::new();
         if !choice.only_paths {
@@ -101,7 +111,8 @@ impl Stages {
                 Err(problem) => unread.push(problem),
             }
         }
-        let (rules, rule_problems) = Rules::load_with(rule_texts, &placeholders);
+        let ((normalizer, source_problems), (rules, rule_problems)) =
+            compile(sources, &rule_texts, &placeholders);
         let digest = crate::hex(&hasher.finish());
         Self {
             normalizer,
@@ -114,6 +125,44 @@ impl Stages {
             unknown_source: Arc::from("unrecognised"),
         }
     }
+}
+
+/// Compiles definitions and rules at once, rule files on every core: a person waits for this.
+#[allow(clippy::type_complexity)] // Two pairs of a thing and its mistakes.
+fn compile(
+    sources: Vec<SourceText>,
+    rules: &[RuleText],
+    placeholders: &Placeholders,
+) -> ((Normalizer, Vec<Diagnostic>), (Rules, Vec<RuleProblem>)) {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        let normalizer = scope.spawn(|| Normalizer::compile(sources));
+        // Several parts for each core: the definitions take one core for a while.
+        let parts: Vec<_> = rules.chunks(rules.len().div_ceil(cores * PARTS).max(1)).collect();
+        let next = AtomicUsize::new(0);
+        let read: Vec<Mutex<Vec<ReadRules<'_>>>> = parts.iter().map(|_| Mutex::default()).collect();
+        let reader = || {
+            while let Some((part, slot)) = {
+                let at = next.fetch_add(1, Ordering::Relaxed);
+                parts.get(at).zip(read.get(at))
+            } {
+                let files = part.iter().map(RuleText::read).collect();
+                *slot.lock().unwrap_or_else(PoisonError::into_inner) = files;
+            }
+        };
+        std::thread::scope(|scope| {
+            for _ in 1..cores {
+                scope.spawn(reader);
+            }
+            reader();
+        });
+        let files = read
+            .into_iter()
+            .flat_map(|slot| slot.into_inner().unwrap_or_else(PoisonError::into_inner));
+        let rules = Rules::load_read(files, placeholders);
+        let normalizer = normalizer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        (normalizer, rules)
+    })
 }
 
 /// Reads the values of placeholders, and the text that they stand in.

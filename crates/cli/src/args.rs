@@ -52,6 +52,8 @@ Exit codes:
 pub enum Verb {
     /// Investigate evidence: events, findings, incidents and a report
     Investigate(Investigate),
+    /// Keep a data folder alive: receive logs, detect as they arrive, answer an API
+    Serve(Serve),
     /// Print the OCSF events of a file, one JSON object a line; keep nothing
     Normalize(Normalize),
     /// Ask a data folder in SQL
@@ -117,6 +119,66 @@ pub struct Investigate {
     /// Write no report.
     #[arg(long)]
     pub no_report: bool,
+    /// Threads that parse and detect; one for each core unless said.
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+}
+
+/// `serve`.
+#[derive(Debug, Args)]
+#[command(
+    long_about = "Opens a data folder and keeps it alive: logs that senders deliver are acknowledged \
+                  when they are on the disk, rules look at them as they arrive, alerts and incidents \
+                  are there within a second, and everything is open to an API under /api/v1.\n\nAt \
+                  the first start it prints a link that makes the first admin, once. Stop it with \
+                  Ctrl-C or SIGTERM; killing it at any moment loses nothing that was acknowledged."
+)]
+pub struct Serve {
+    #[command(flatten)]
+    pub data: Data,
+    /// Where to listen.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8630")]
+    pub listen: std::net::SocketAddr,
+    /// Receive syslog over UDP there. UDP cannot promise that nothing is lost.
+    #[arg(long, value_name = "ADDRESS")]
+    pub syslog_udp: Vec<std::net::SocketAddr>,
+    /// Receive syslog over TCP there.
+    #[arg(long, value_name = "ADDRESS")]
+    pub syslog_tcp: Vec<std::net::SocketAddr>,
+    /// Receive syslog over TLS there.
+    #[arg(long, value_name = "ADDRESS")]
+    pub syslog_tls: Vec<std::net::SocketAddr>,
+    /// Receive RELP there: each message is acknowledged when it is on the disk.
+    #[arg(long, value_name = "ADDRESS")]
+    pub relp: Vec<std::net::SocketAddr>,
+    /// Receive RELP over TLS there.
+    #[arg(long, value_name = "ADDRESS")]
+    pub relp_tls: Vec<std::net::SocketAddr>,
+    /// Speak HTTP in the clear: for this machine alone, or behind a proxy that encrypts.
+    #[arg(long)]
+    pub plain: bool,
+    /// The certificate chain, in PEM; without it one is made and kept in the data folder.
+    #[arg(long, value_name = "FILE", requires = "key", conflicts_with = "plain")]
+    pub certificate: Option<PathBuf>,
+    /// The certificate's key, in PEM.
+    #[arg(long, value_name = "FILE", requires = "certificate")]
+    pub key: Option<PathBuf>,
+    /// Names that a certificate made here is for, beside localhost.
+    #[arg(long, value_name = "NAME")]
+    pub name: Vec<String>,
+    /// Where alerts, incidents and users are kept: a `postgres://` URL, or a file; a SQLite file in the
+    /// data folder unless said.
+    #[arg(long, value_name = "PLACE", env = "WATCHFLOOR_LEDGER", hide_env_values = true)]
+    pub ledger: Option<String>,
+    /// Sigma rules to load beside the built-in ones: files and folders.
+    #[arg(long, value_name = "DIR")]
+    pub rules: Vec<PathBuf>,
+    /// Leave the built-in rules out.
+    #[arg(long)]
+    pub no_builtin_rules: bool,
+    /// Gibibytes of disk that deliveries may take until they have been read.
+    #[arg(long, value_name = "GIB", default_value_t = 16)]
+    pub log_gib: u64,
     /// Threads that parse and detect; one for each core unless said.
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,

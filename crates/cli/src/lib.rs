@@ -9,7 +9,7 @@ mod screen;
 mod verbs;
 
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use app::{Failure, Kind};
@@ -17,6 +17,7 @@ use clap::Parser;
 use model::inert_json;
 
 pub use args::Cli;
+pub use verbs::serve::Door;
 
 use crate::args::Verb;
 use crate::screen::{Screen, Tone, err};
@@ -27,6 +28,8 @@ pub(crate) struct Ground {
     pub(crate) json: bool,
     pub(crate) quiet: bool,
     pub(crate) content: app::Content,
+    /// The user's own content.
+    pub(crate) folder: Option<PathBuf>,
 }
 
 impl Ground {
@@ -37,12 +40,13 @@ impl Ground {
             return Err(Failure::new(Kind::Usage, message));
         }
         self.content = std::mem::take(&mut self.content).overlaid(folder);
+        self.folder = Some(folder.to_owned());
         Ok(())
     }
 }
 
-/// Runs the program.
-pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+/// Runs the program. `door` is what serves: this room does not know the web.
+pub fn run(args: impl IntoIterator<Item = OsString>, door: Door<'_>) -> ExitCode {
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(error) => {
@@ -52,10 +56,12 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let content = app::Content::built_in();
-    let mut ground = Ground { screen: Screen::new(), json: cli.json, quiet: cli.quiet, content };
+    let (json, quiet) = (cli.json, cli.quiet);
+    let mut ground = Ground { screen: Screen::new(), json, quiet, content, folder: None };
     let result = cli.content.map_or(Ok(()), |folder| ground.overlay(&folder)).and_then(|()| {
         match cli.verb {
             Verb::Investigate(args) => verbs::investigate::run(&ground, args),
+            Verb::Serve(args) => verbs::serve::run(&ground, args, door),
             Verb::Normalize(args) => verbs::normalize::run(&ground, args),
             Verb::Query(args) => verbs::query::run(&ground, args),
             Verb::Hunt(args) => verbs::hunt::run(&ground, args),

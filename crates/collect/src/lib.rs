@@ -1,4 +1,4 @@
-//! Parcels: evidence brought in from files, folders, archives and standard input.
+//! Parcels: evidence brought in from files, folders, archives, standard input and the network.
 //!
 //! [`walk`] goes through what a person named and hands out [`Evidence`], one parcel at a time, each
 //! hashed (SHA-256) before anything parses it. Archives (zip, tar, gzip, zstd, bzip2, xz, nested)
@@ -6,16 +6,24 @@
 //! archive says can be written anywhere. What could not be brought in is said as a
 //! [`Flaw`](model::Flaw), never dropped.
 //!
+//! What comes over the network is a [`Delivery`]: [`sockets`] receive them, and the [`Wal`](wal::Wal)
+//! keeps them until they have been read. What is acknowledged is on the disk; what is not taken is
+//! refused.
+//!
 //! This room knows no log format and no product: where the bytes come from, and nothing of what
 //! they mean.
 
 mod body;
 mod budget;
 mod container;
+mod delivery;
 mod expand;
+pub mod sockets;
+pub mod wal;
 mod walk;
 
 pub use body::Body;
 pub use budget::Limits;
 pub use container::Container;
+pub use delivery::{Clock, Delivery, Full, Intake, Offer, Position, Receipt, Refusal, Tag};
 pub use walk::{Evidence, Found, Input, Survey, survey, walk};

@@ -44,7 +44,7 @@ mod rules;
 mod samples;
 mod table;
 
-pub use correlate::Hit;
+pub use correlate::{Changes, Hit, LeftOut, Limits, LiveCorrelator, SnapshotError, Superseded};
 pub use coverage::{Count, Coverage};
 pub use detector::{Detector, View};
 pub use import::{Import, Verdict, judge_import};
@@ -52,5 +52,5 @@ pub use item::Placeholders;
 pub use lint::lint;
 pub use problem::{RuleProblem, Severity};
 pub use rule::RuleInfo;
-pub use rules::{RuleText, Rules};
+pub use rules::{ReadRules, RuleText, Rules};
 pub use samples::{Sample, Trial, samples};

@@ -9,7 +9,7 @@ use rustc_hash::FxHashMap;
 
 use crate::correlate::{self, Correlation, Hit, What};
 use crate::detector::Detector;
-use crate::document::{self, Content};
+use crate::document::{self, Content, Document};
 use crate::expr::Expr;
 use crate::item::Placeholders;
 use crate::problem::{Fault, RuleProblem, Severity, locate};
@@ -24,6 +24,21 @@ pub struct RuleText {
     pub path: String,
     /// What stands in it.
     pub text: String,
+}
+
+impl RuleText {
+    /// Reads the file's documents. This takes most of the time of loading, and files do not depend on
+    /// each other: a caller with threads reads several at once.
+    pub fn read(&self) -> ReadRules<'_> {
+        ReadRules { path: &self.path, documents: document::read(&self.text) }
+    }
+}
+
+/// A rule file that has been read; [`Rules::load_read`] makes rules of it.
+#[derive(Debug)]
+pub struct ReadRules<'t> {
+    path: &'t str,
+    documents: Vec<Document<'t>>,
 }
 
 /// A loaded rule set.
@@ -56,9 +71,17 @@ impl Rules {
         texts: Vec<RuleText>,
         placeholders: &Placeholders,
     ) -> (Self, Vec<RuleProblem>) {
+        Self::load_read(texts.iter().map(RuleText::read), placeholders)
+    }
+
+    /// Loads rule files that were read before, in the order given.
+    pub fn load_read<'t>(
+        files: impl IntoIterator<Item = ReadRules<'t>>,
+        placeholders: &Placeholders,
+    ) -> (Self, Vec<RuleProblem>) {
         let mut loader = Loader::default();
-        for text in texts {
-            loader.file(&text);
+        for file in files {
+            loader.file(file);
         }
         loader.finish(placeholders)
     }
@@ -201,6 +224,25 @@ impl Rules {
         self.watched.get(&rule).map(AsRef::as_ref)
     }
 
+    /// Names of the fields whose values a rule's hits carry.
+    pub(crate) fn watched_names(&self, rule: u32) -> impl Iterator<Item = &str> {
+        let fields = self.watched(rule).unwrap_or_default();
+        fields.iter().map(|field| self.table.field_name(*field))
+    }
+
+    /// The number of a counted rule.
+    pub(crate) fn counted_number(&self, id: &str, version: &str) -> Option<u32> {
+        let is_it = |rule: &u32| {
+            let info = self.rule(*rule).map(|rule| &rule.info);
+            info.is_some_and(|info| *info.id == *id && *info.version == *version)
+        };
+        self.watched.keys().copied().filter(is_it).min()
+    }
+
+    pub(crate) fn correlations(&self) -> &[Correlation] {
+        &self.correlations
+    }
+
     pub(crate) fn program(&self, logsource: &LogSource) -> Arc<Program> {
         self.programs.get(&self.plain, &self.watched, &self.table, logsource)
     }
@@ -240,9 +282,9 @@ struct Loader {
 }
 
 impl Loader {
-    fn file(&mut self, file: &RuleText) {
-        let path: Arc<str> = file.path.as_str().into();
-        for document in document::read(&file.text) {
+    fn file(&mut self, file: ReadRules<'_>) {
+        let path: Arc<str> = file.path.into();
+        for document in file.documents {
             let text: Arc<str> = document.text.into();
             let first_line = document.first_line;
             let found = |rule| Found { rule, path: path.clone(), text: text.clone(), first_line };

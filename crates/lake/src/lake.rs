@@ -13,25 +13,34 @@ use crate::place::Place;
 use crate::provider::SnapshotTable;
 use crate::run::Run;
 use crate::schema::Table;
+use crate::tail::Tail;
 
 /// A lake: a place with tables. Opening one reads nothing and makes nothing.
 #[derive(Debug, Clone)]
 pub struct Lake {
     pub(crate) place: Place,
     pub(crate) threads: usize,
+    tail: Arc<Tail>,
 }
 
 impl Lake {
     /// The lake in a folder, or at `s3://bucket/prefix`.
     pub fn open(place: &str) -> Result<Self> {
         let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        Ok(Self { place: Place::read(place)?, threads })
+        Ok(Self { place: Place::read(place)?, threads, tail: Arc::default() })
     }
 
     /// How many threads encode columns beside the writer's own work.
     #[must_use]
     pub fn with_threads(mut self, threads: usize) -> Self {
         self.threads = threads.max(1);
+        self
+    }
+
+    /// The same lake, whose readers also see rows that are not committed yet.
+    #[must_use]
+    pub fn with_tail(mut self, tail: Tail) -> Self {
+        self.tail = Arc::new(tail);
         self
     }
 
@@ -56,7 +65,7 @@ impl Lake {
             }
             None => SnapshotTable::new(table, None, Vec::new()),
         };
-        Ok(Arc::new(snapshot))
+        Ok(Arc::new(snapshot.with_tail(self.tail.of(table))))
     }
 
     /// Digests of the parcels that whole runs have read: they need not be read again.

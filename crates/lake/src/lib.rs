@@ -19,8 +19,10 @@ mod provider;
 mod rows;
 mod run;
 mod schema;
+mod tail;
 mod writer;
 
+pub use arrow::record_batch::RecordBatch;
 pub use batches::{
     FlawRow, ParcelRow, RunRow, UnrecognisedRow, alerts_batch, findings_batch, flaws_batch,
     incidents_batch, matches_batch, parcels_batch, runs_batch, unrecognised_batch,
@@ -32,3 +34,4 @@ pub use provider::SnapshotTable;
 pub use rows::EventRows;
 pub use run::{Committed, Run, RunWriter};
 pub use schema::{Table, data_type, instant};
+pub use tail::Tail;

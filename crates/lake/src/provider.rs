@@ -8,12 +8,14 @@
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::record_batch::RecordBatch;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::pruning::PrunableStatistics;
 use datafusion::common::stats::Precision;
 use datafusion::common::{ColumnStatistics, DFSchema, Result, Statistics};
 use datafusion::datasource::TableType;
 use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::memory::MemorySourceConfig;
 use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
@@ -23,11 +25,13 @@ use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
+use datafusion::physical_plan::union::UnionExec;
 use datafusion::scalar::ScalarValue;
 use object_store::ObjectStore;
 
 use crate::delta::LiveFile;
 use crate::schema::Table;
+use crate::tail::as_read;
 
 /// One version of a table.
 #[derive(Debug)]
@@ -37,6 +41,8 @@ pub struct SnapshotTable {
     schema: SchemaRef,
     files: Vec<SnapshotFile>,
     store: Option<Arc<dyn ObjectStore>>,
+    /// Rows that are not committed yet.
+    tail: Vec<RecordBatch>,
 }
 
 #[derive(Debug)]
@@ -74,7 +80,13 @@ impl SnapshotTable {
             };
             files.sort_by_key(|file| std::cmp::Reverse(newest(file)));
         }
-        Self { table, schema, files, store }
+        Self { table, schema, files, store, tail: Vec::new() }
+    }
+
+    /// The same table with rows behind those of its files.
+    pub(crate) fn with_tail(mut self, tail: &[RecordBatch]) -> Self {
+        self.tail = tail.to_vec();
+        self
     }
 
     /// Which table it is.
@@ -99,7 +111,20 @@ impl SnapshotTable {
 
     /// How many rows.
     pub fn rows(&self) -> Option<usize> {
-        self.files.iter().map(|file| file.statistics.num_rows.get_value().copied()).sum()
+        let files = self.files.iter().map(|file| file.statistics.num_rows.get_value().copied());
+        let tail = self.tail.iter().map(|batch| Some(batch.num_rows()));
+        files.chain(tail).sum()
+    }
+
+    /// The rows that are not committed yet.
+    fn scan_tail(&self, projection: Option<&Vec<usize>>) -> Result<Arc<dyn ExecutionPlan>> {
+        let schema = match projection {
+            Some(columns) => Arc::new(self.schema.project(columns)?),
+            None => Arc::clone(&self.schema),
+        };
+        let rows = self.tail.iter().map(|batch| as_read(batch, &schema));
+        let rows = rows.collect::<Result<Vec<_>>>()?;
+        Ok(MemorySourceConfig::try_new_exec(&[rows], schema, None)?)
     }
 
     /// The files in which the filters may find rows, as far as the log's statistics tell.
@@ -132,6 +157,30 @@ impl TableProvider for SnapshotTable {
     }
 
     async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let files = self.scan_files(state, projection, filters, limit)?;
+        if self.tail.is_empty() {
+            return Ok(files);
+        }
+        UnionExec::try_new(vec![self.scan_tail(projection)?, files])
+    }
+
+    fn supports_filters_pushdown(
+        &self,
+        filters: &[&Expr],
+    ) -> Result<Vec<TableProviderFilterPushDown>> {
+        Ok(vec![TableProviderFilterPushDown::Inexact; filters.len()])
+    }
+}
+
+impl SnapshotTable {
+    /// The rows of the files that may hold what the filters ask for.
+    fn scan_files(
         &self,
         state: &dyn Session,
         projection: Option<&Vec<usize>>,
@@ -186,13 +235,6 @@ impl TableProvider for SnapshotTable {
             .with_limit(limit)
             .build();
         Ok(DataSourceExec::from_data_source(config))
-    }
-
-    fn supports_filters_pushdown(
-        &self,
-        filters: &[&Expr],
-    ) -> Result<Vec<TableProviderFilterPushDown>> {
-        Ok(vec![TableProviderFilterPushDown::Inexact; filters.len()])
     }
 }
 

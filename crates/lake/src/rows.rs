@@ -227,6 +227,10 @@ fn put_json(cells: &mut Cells, scratch: &mut Vec<u8>, row: usize, value: &Value<
 /// passes and is not JSON would have to be `{"name"…}` in another syntax, with that very field.
 fn raw_is_native(raw: &[u8], native: &Value<'_>) -> bool {
     let Value::Map(fields) = native else { return false };
+    // What was taken out of an envelope is arranged otherwise than the bytes.
+    if fields.last().is_some_and(|(name, _)| name == model::ENVELOPE) {
+        return false;
+    }
     let Some(inner) = raw.trim_ascii().strip_prefix(b"{").and_then(|r| r.strip_suffix(b"}")) else {
         return false;
     };

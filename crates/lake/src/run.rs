@@ -100,6 +100,16 @@ impl Run {
     /// Ends the writer, brings every file to the disk, and commits table by table in the order of
     /// [`Table::ALL`]. When it returns, a power cut takes nothing away.
     pub async fn commit(self) -> Result<Committed> {
+        self.commit_replacing(Table::is_concluded).await
+    }
+
+    /// As [`Run::commit`], but of the tables of conclusions only those that `anew` names take the place
+    /// of what stood; to the others rows are added. A live floor concludes bit by bit.
+    pub async fn commit_adding(self, anew: &[Table]) -> Result<Committed> {
+        self.commit_replacing(|table| anew.contains(&table)).await
+    }
+
+    async fn commit_replacing(self, is_anew: impl Fn(Table) -> bool) -> Result<Committed> {
         let Self { place, id, tables, writer, staging, _lock } = self;
         let written = tokio::task::spawn_blocking(move || writer.finish())
             .await
@@ -117,7 +127,7 @@ impl Run {
                 *rows.entry(*table).or_insert(0) += file.rows;
                 adds.push(add_action(file, true));
             }
-            let removes = if table.is_concluded() { removes(delta, *table)? } else { Vec::new() };
+            let removes = if is_anew(*table) { removes(delta, *table)? } else { Vec::new() };
             let change = Change::Append { run: &id, mark: mark.unwrap_or(0) + 1 };
             delta::commit(&place, *table, delta, adds, removes, change).await?;
         }
@@ -236,7 +246,9 @@ async fn take_back_broken(
             } else {
                 Vec::new()
             };
-            let adds = back.iter().map(add_again).collect();
+            // A run that only added left what was there before where it was.
+            let gone = |file: &&LiveFile| !live.iter().any(|other| other.path == file.path);
+            let adds = back.iter().filter(gone).map(add_again).collect();
             let change = Change::TakeBack { run, mark: mark + 1 };
             delta::commit(place, *table, delta, adds, removes, change).await?;
             delta.update_state().await.map_err(LakeError::delta("read", table.name()))?;

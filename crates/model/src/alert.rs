@@ -92,3 +92,32 @@ pub struct Incident {
     /// What to do next, most urgent first.
     pub next_steps: Vec<String>,
 }
+
+/// Why an alert is in its incident: what ties it to another alert there. The ties of an incident form
+/// a tree whose root is its first alert, so every other alert has one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tie {
+    /// The alert.
+    pub alert: AlertId,
+    /// The alert of the same incident through which it belongs.
+    pub to: AlertId,
+    /// How strongly.
+    pub strength: TieStrength,
+    /// What both name, as `alert` spells it, the best anchors first. None where a person tied them.
+    pub entities: Vec<Entity>,
+    /// Microseconds from the end of the earlier one to the first event of the later one; 0 when they
+    /// overlap.
+    pub apart: u64,
+}
+
+/// How strongly two alerts are tied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TieStrength {
+    /// By entities none of which would tie alone, such as a file hash beside a domain.
+    Together,
+    /// By a host, a user or an address, each of which ties alone.
+    Alone,
+    /// By a person's decision.
+    Person,
+}

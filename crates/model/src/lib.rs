@@ -20,7 +20,7 @@ mod technique;
 mod time;
 mod value;
 
-pub use alert::{Alert, Incident, RiskPart};
+pub use alert::{Alert, Incident, RiskPart, Tie, TieStrength};
 pub use entity::{Entity, EntityKind};
 pub use finding::{Finding, FindingKind, Match, MatchedField, Window};
 pub use id::{
@@ -29,7 +29,7 @@ pub use id::{
 pub use inert::{acts, inert, inert_json, shortened};
 pub use logsource::LogSource;
 pub use parcel::Parcel;
-pub use record::{Flaw, FlawKind, Provenance, Record};
+pub use record::{ENVELOPE, Flaw, FlawKind, Provenance, Record};
 pub use severity::Level;
 pub use technique::{Tactic, Technique};
 pub use time::{Micros, TimeError, span_text};

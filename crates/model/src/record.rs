@@ -6,6 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Digest, EventUid, Value};
 
+/// The field of a record under which what its event was delivered in is kept, as the sender spelled
+/// it: the host, source and time that a shipper put beside the event. It is the last field. An
+/// event that was wrapped twice has the outer envelope inside of the inner one.
+pub const ENVELOPE: &str = "_envelope";
+
 /// One record as its source spelled it. It borrows from the chunk of bytes that it was read from.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Record<'a> {
@@ -19,8 +24,18 @@ pub struct Record<'a> {
     pub raw: Cow<'a, [u8]>,
     /// Its fields, in the source's own spelling: always a map.
     pub fields: Value<'a>,
+    /// The parser whose syntax the fields have, a row of `parse`'s table, when it is not the parcel's
+    /// own: a line of syslog that was delivered inside of JSON is `syslog`.
+    pub syntax: Option<&'static str>,
     /// What of it could not be read.
     pub flaws: Vec<Flaw>,
+}
+
+impl Record<'_> {
+    /// The parser whose syntax the fields have, in a parcel of this parser.
+    pub fn syntax_in<'p>(&self, parser: &'p str) -> &'p str {
+        self.syntax.unwrap_or(parser)
+    }
 }
 
 /// Where an event comes from: enough to find its bytes again and to name it for ever.

@@ -351,6 +351,7 @@ impl Each {
             index: scene.record.index,
             raw: Cow::Borrowed(b""),
             fields: Value::Null,
+            syntax: None,
             flaws: Vec::new(),
         };
         let scene = Scene {

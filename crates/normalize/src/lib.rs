@@ -14,6 +14,7 @@ mod clock;
 mod compile;
 mod condition;
 mod definition;
+mod delivered;
 mod diagnostic;
 mod expr;
 mod fallback;
@@ -58,7 +59,7 @@ pub struct Normalizer {
 /// What is known of a record beside the record.
 #[derive(Debug, Clone, Copy)]
 pub struct Context<'a> {
-    /// The parser that read it: a row of the table in `parse`.
+    /// The parser that read its parcel: a row of the table in `parse`.
     pub parser: &'a str,
     /// When the parcel was brought in.
     pub received_at: Micros,
@@ -98,11 +99,19 @@ impl Normalizer {
         record: &'r Record<'r>,
         context: &Context<'_>,
     ) -> Normalized<'r> {
+        let delivered = delivered::time(record, context.received_at);
+        let context = &Context {
+            parser: record.syntax_in(context.parser),
+            modified: delivered.or(context.modified),
+            ..*context
+        };
         let found = self.index.find(record, context.parser, context.origin);
-        match found.and_then(|at| self.definitions.get(at)) {
+        let mut normal = match found.and_then(|at| self.definitions.get(at)) {
             Some(definition) => definition.apply(record, context),
             None => fallback::apply(record, context),
-        }
+        };
+        normal.time_found |= delivered.is_some();
+        normal
     }
 
     /// Every function of expressions, in order of name: name, what it does, an example.

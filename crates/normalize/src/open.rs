@@ -92,6 +92,7 @@ pub(crate) fn apply<'a>(all: &[Open], record: &'a Record<'_>) -> Option<Record<'
         index: record.index,
         raw: Cow::Borrowed(&record.raw),
         fields: opened?,
+        syntax: record.syntax,
         flaws: Vec::new(),
     })
 }

@@ -89,7 +89,8 @@ fn value() -> impl Strategy<Value = Value<'static>> {
 }
 
 fn record(fields: Value<'_>) -> Record<'_> {
-    Record { offset: 0, index: 0, raw: Cow::Borrowed(b"\xff\x00raw"), fields, flaws: Vec::new() }
+    let raw = Cow::Borrowed(&b"\xff\x00raw"[..]);
+    Record { offset: 0, index: 0, raw, fields, syntax: None, flaws: Vec::new() }
 }
 
 const PARSERS: [&str; 8] =

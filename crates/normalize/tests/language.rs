@@ -101,6 +101,7 @@ fn event(record: Json) -> Json {
         index: 0,
         raw: Cow::Borrowed(b"{}"),
         fields: Value::from_json(record),
+        syntax: None,
         flaws: Vec::new(),
     };
     let context = Context {

@@ -16,6 +16,7 @@ mod fields;
 mod format;
 mod formats;
 mod headed;
+mod inner;
 mod json;
 mod line;
 mod reading;

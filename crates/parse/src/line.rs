@@ -26,7 +26,8 @@ pub(crate) struct Line<'a> {
 impl<'a> Line<'a> {
     /// Makes it a record. `fields` must be a map.
     pub(crate) fn record(self, fields: Value<'a>) -> Record<'a> {
-        Record { offset: self.offset, index: 0, raw: self.raw.into(), fields, flaws: self.flaws }
+        let Self { raw, offset, flaws, .. } = self;
+        Record { offset, index: 0, raw: raw.into(), fields, syntax: None, flaws }
     }
 
     /// Makes it a record of the field `message`: what becomes of a line that its format cannot read.

@@ -22,6 +22,7 @@ impl Sink for Reading {
             index: record.index,
             raw: record.raw.into_owned().into(),
             fields: record.fields.into_owned(),
+            syntax: record.syntax,
             flaws: record.flaws,
         });
     }

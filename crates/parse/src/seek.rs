@@ -151,6 +151,14 @@ mod tests {
         ("sets", "zeek", "#separator \\x09\n#fields\ta\n#types\tset[string]\n", "a,"),
         ("field lines", "w3c", "#Fields: a b\n1 2\n", "#Fields: a\n\"\n"),
         ("values that never close", "w3c", "#Fields: a b\n1 2\n", " \"a"),
+        ("actions", "bulk", "{\"index\":{}}\n{}\n", "{\"index\":{}}\n"),
+        ("deletions", "bulk", "{\"index\":{}}\n{}\n", "{\"delete\":{}}\n"),
+        (
+            "texts in envelopes",
+            "hec",
+            "{\"sourcetype\":\"a\",\"event\":\"b\"}",
+            "{\"sourcetype\":\"a\",\"event\":\"<1>a\\n<1>b\\n c=\\\"d\"}",
+        ),
     ];
 
     #[test]

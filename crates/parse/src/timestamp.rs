@@ -14,14 +14,20 @@ pub(crate) fn leading(text: &[u8]) -> Option<usize> {
     }
 }
 
+/// The timestamp that a line begins with, with or without a bracket around it.
+pub(crate) fn at_front(line: &str) -> Option<&str> {
+    let text = line.strip_prefix('[').unwrap_or(line);
+    let end = leading(text.as_bytes()).or_else(|| clf(text.as_bytes()))?;
+    text.get(..end)
+}
+
 /// The timestamp near the front of a line of no known shape: its first, second or third word, with
 /// or without a bracket around it.
 pub(crate) fn of_line(line: &str) -> Option<&str> {
     let mut rest = line;
     for _ in 0..3 {
-        let text = rest.strip_prefix('[').unwrap_or(rest);
-        if let Some(end) = leading(text.as_bytes()).or_else(|| clf(text.as_bytes())) {
-            return text.get(..end);
+        if let Some(stamp) = at_front(rest) {
+            return Some(stamp);
         }
         rest = rest.split_once(' ').filter(|(word, _)| word.len() <= 32)?.1;
     }

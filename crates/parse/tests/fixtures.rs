@@ -73,6 +73,9 @@ fn render(reading: &parse::Reading, bytes: &[u8]) -> String {
         if line.strip_suffix(b"\r").unwrap_or(line) != &*record.raw {
             shown["raw"] = String::from_utf8_lossy(&record.raw).into();
         }
+        if let Some(syntax) = record.syntax {
+            shown["syntax"] = syntax.into();
+        }
         shown["fields"] = serde_json::to_value(&record.fields).unwrap();
         if !record.flaws.is_empty() {
             shown["flaws"] = serde_json::to_value(&record.flaws).unwrap();

@@ -1,27 +1,24 @@
-//! Alerts that share entities and time are one incident.
-//!
-//! Alerts of at least the policy's founding level are united when they share a full tie, or a pair
-//! of halves, and no more than the gap lies between them. Union is transitive: if A ties to B and B
-//! to C, all three are one. Lower alerts then join the incident with which they share the most, and
-//! never bridge two.
+//! What is told of the alerts of one incident.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use model::{Entity, EntityKind, Hasher, Incident, IncidentId, Level, Micros, Tactic, Technique};
+use model::{Entity, EntityKind, Incident, Level, Micros, Tactic, Technique};
 
 use crate::alerts::{Draft, rank};
-use crate::policy::{Policy, micros};
-use crate::ties::{Strength, Ties};
-use crate::{risk, steps, words};
+use crate::explain::explain;
+use crate::gather::{Case, Part};
+use crate::names::Strength;
+use crate::policy::Policy;
+use crate::ties::{Book, Weighed};
+use crate::{Told, risk, steps, words};
 
 /// The alerts of one incident, and what is told of them.
 pub(crate) struct Group<'a> {
-    ties: &'a Ties,
+    /// What ties its alerts, in the same order.
+    weighed: Vec<&'a Weighed>,
     /// Its domains.
     sites: HashSet<Arc<str>>,
-    /// Places of its alerts among all.
-    places: &'a [usize],
     /// Its alerts, in time order.
     pub(crate) members: Vec<&'a Draft>,
     /// How many of them founded it; the rest joined.
@@ -47,6 +44,8 @@ pub(crate) struct Connected {
     /// Alerts that name it, in whatever spelling.
     pub(crate) alerts: u64,
     strength: Strength,
+    /// Its key's place in the order of first sight.
+    place: usize,
     /// Whether an earlier one of the list is the same by another name.
     again: bool,
 }
@@ -81,8 +80,8 @@ impl Group<'_> {
 
     /// Keys of what the alerts that `concern` name.
     pub(crate) fn keys_of(&self, concern: impl Fn(&Draft) -> bool) -> HashSet<u32> {
-        let some = self.places.iter().zip(&self.members).filter(|(_, draft)| concern(draft));
-        some.flat_map(|(place, _)| self.ties.keys(*place)).copied().collect()
+        let some = self.weighed.iter().zip(&self.members).filter(|(_, draft)| concern(draft));
+        some.flat_map(|(weighed, _)| &weighed.keys).map(|(key, _)| *key).collect()
     }
 }
 
@@ -106,99 +105,16 @@ pub(crate) fn technique_is(technique: &Technique, prefixes: &[&str]) -> bool {
     })
 }
 
-/// All incidents, gravest first.
-pub(crate) fn gather(drafts: &[Draft], ties: &Ties, policy: &Policy) -> Vec<Incident> {
-    let mut forest = Forest::new(drafts.len());
-    let chains = tie_founders(drafts, ties, policy, &mut forest);
-    let mut members: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-    for (at, draft) in drafts.iter().enumerate() {
-        let incident = if draft.level >= policy.found_level {
-            Some(forest.root(at))
-        } else {
-            joins(at, draft, ties, &chains, &mut forest, policy)
-        };
-        if let Some(root) = incident {
-            members.entry(root).or_default().push(at);
-        }
-    }
-    let mut out: Vec<Incident> =
-        members.into_values().map(|list| incident(&list, drafts, ties, policy)).collect();
-    out.sort_by_key(|i| (std::cmp::Reverse((i.severity, i.risk)), i.first_time, i.incident_id));
-    out
-}
-
-/// A run of founders that share a key, each within the gap of those before it.
-struct Chain {
-    start: Micros,
-    end: Micros,
-    founder: usize,
-}
-
-type Chains = HashMap<(u32, u32), Vec<Chain>>;
-
-fn tie_founders(drafts: &[Draft], ties: &Ties, policy: &Policy, forest: &mut Forest) -> Chains {
-    let gap = micros(policy.incident_gap);
-    let mut chains: Chains = HashMap::new();
-    // Drafts come by first event, so each key's chains grow at their ends only.
-    for (at, draft) in drafts.iter().enumerate().filter(|(_, d)| d.level >= policy.found_level) {
-        let alone = ties.full(at).iter().map(|id| (*id, *id));
-        for key in alone.chain(ties.pairs(at).iter().copied()) {
-            let chain = chains.entry(key).or_default();
-            match chain.last_mut() {
-                Some(last) if apart(last.end, draft.first_event) <= gap => {
-                    last.end = last.end.max(draft.last_time);
-                    forest.unite(last.founder, at);
-                }
-                _ => chain.push(Chain {
-                    start: draft.first_event,
-                    end: draft.last_time,
-                    founder: at,
-                }),
-            }
-        }
-    }
-    chains
-}
-
-/// How long after `end` `start` comes; nothing when it comes before.
-fn apart(end: Micros, start: Micros) -> u64 {
-    start.0.saturating_sub(end.0).max(0) as u64
-}
-
-/// The incident that a low alert joins: the one with which it shares the most, then the nearest.
-fn joins(
-    at: usize,
-    draft: &Draft,
-    ties: &Ties,
-    chains: &Chains,
-    forest: &mut Forest,
-    policy: &Policy,
-) -> Option<usize> {
-    let mut found: BTreeMap<usize, (u64, u64)> = BTreeMap::new();
-    for id in ties.full(at) {
-        for chain in chains.get(&(*id, *id)).into_iter().flatten() {
-            let distance =
-                apart(chain.end, draft.first_event).max(apart(draft.last_time, chain.start));
-            if distance <= micros(policy.join_gap) {
-                let entry = found.entry(forest.root(chain.founder)).or_insert((0, u64::MAX));
-                *entry = (entry.0 + 1, entry.1.min(distance));
-            }
-        }
-    }
-    found
-        .into_iter()
-        .min_by_key(|(root, (shared, distance))| (std::cmp::Reverse(*shared), *distance, *root))
-        .map(|(root, _)| root)
-}
-
-fn incident(list: &[usize], drafts: &[Draft], ties: &Ties, policy: &Policy) -> Incident {
-    let group = group(list, drafts, ties, policy);
+/// Tells an incident, and why each of its alerts is in it.
+pub(crate) fn tell(part: &Part, cases: &[Case<'_>], book: &Book, policy: &Policy) -> Told {
+    let ties = explain(part, cases, book, policy);
+    let members: Vec<Case<'_>> =
+        part.members.iter().filter_map(|at| cases.get(*at).copied()).collect();
+    let group = group(&members, book, policy);
     let (risk, risk_parts) = risk::of_incident(&group);
-    let first_alert = group.members.iter().find(|d| d.level >= policy.found_level);
-    let id = Hasher::new("incident").part(&first_alert.map_or([0; 16], |d| d.alert_id.0));
     let severity = risk::severity(&group);
-    Incident {
-        incident_id: IncidentId::from(id),
+    let incident = Incident {
+        incident_id: part.id,
         title: words::title(&group),
         summary: words::summary(&group),
         severity,
@@ -219,36 +135,46 @@ fn incident(list: &[usize], drafts: &[Draft], ties: &Ties, policy: &Policy) -> I
         tactics: group.tactics.iter().copied().collect(),
         techniques: group.techniques,
         sources: group.sources,
-    }
+    };
+    Told { incident, ties }
 }
 
-fn group<'a>(
-    places: &'a [usize],
-    drafts: &'a [Draft],
-    ties: &'a Ties,
-    policy: &Policy,
-) -> Group<'a> {
-    let members: Vec<&Draft> = places.iter().filter_map(|at| drafts.get(*at)).collect();
+/// What is counted for each key of an incident.
+struct Tally {
+    alerts: u64,
+    /// Its place in the order of first sight.
+    place: usize,
+    /// How strongly it ties the alert that it ties most.
+    strength: Strength,
+}
+
+fn group<'a>(cases: &[Case<'a>], book: &Book, policy: &Policy) -> Group<'a> {
+    let members: Vec<&Draft> = cases.iter().map(|case| case.draft).collect();
     let mut named: HashSet<&Entity> = HashSet::new();
-    let mut counts: HashMap<u32, u64> = HashMap::new();
+    let mut tallies: HashMap<u32, Tally> = HashMap::new();
     let mut techniques: Vec<Technique> = Vec::new();
     let mut sources: Vec<Arc<str>> = Vec::new();
     let mut tactics = BTreeSet::new();
-    for (place, draft) in places.iter().zip(&members) {
+    for (case, draft) in cases.iter().zip(&members) {
         named.extend(draft.entities().map(|(entity, _)| entity));
-        for key in ties.keys(*place) {
-            *counts.entry(*key).or_default() += 1;
+        for (key, strength) in &case.weighed.keys {
+            let new = Tally { alerts: 0, place: tallies.len(), strength: *strength };
+            let tally = tallies.entry(*key).or_insert(new);
+            tally.alerts += 1;
+            tally.strength = tally.strength.max(*strength);
         }
         tactics.extend(draft.tactics.iter().copied());
         push_new(&mut techniques, draft.techniques.iter());
         push_new(&mut sources, draft.sources.iter().map(|(name, _)| name));
     }
     let connected = |entity: &&Entity| {
-        let key = ties.key(entity);
+        let key = book.key(entity).unwrap_or(u32::MAX);
+        let tally = tallies.get(&key);
         Connected {
             entity: (*entity).clone(),
-            alerts: counts.get(&key).copied().unwrap_or_default(),
-            strength: ties.strength(key),
+            alerts: tally.map_or(0, |tally| tally.alerts),
+            strength: tally.map_or(Strength::None, |tally| tally.strength),
+            place: tally.map_or(usize::MAX, |tally| tally.place),
             key,
             again: false,
         }
@@ -260,13 +186,12 @@ fn group<'a>(
         one.again = !seen.insert(one.key);
     }
     Group {
-        ties,
+        weighed: cases.iter().map(|case| case.weighed).collect(),
         sites: entities
             .iter()
             .filter(|c| c.entity.kind == EntityKind::Domain)
             .map(|c| c.entity.value.clone())
             .collect(),
-        places,
         founders: members.iter().filter(|d| d.level >= policy.found_level).count(),
         level: members.iter().map(|d| d.level).max().unwrap_or_default(),
         findings: members.iter().map(|d| d.count).sum(),
@@ -299,7 +224,7 @@ impl Connected {
         let common = self.strength == Strength::None;
         let connected = std::cmp::Reverse(self.alerts * weight);
         let kind = rank(self.entity.kind);
-        (common, connected, kind, self.key, plain, value.len(), value.to_owned())
+        (common, connected, kind, self.place, plain, value.len(), value.to_owned())
     }
 }
 
@@ -314,36 +239,6 @@ fn push_new<'a, T: Clone + PartialEq + 'a>(list: &mut Vec<T>, more: impl Iterato
     for item in more {
         if !list.contains(item) {
             list.push(item.clone());
-        }
-    }
-}
-
-/// Union-find whose roots are the smallest members: the earliest alert.
-struct Forest(Vec<usize>);
-
-impl Forest {
-    fn new(len: usize) -> Self {
-        Self((0..len).collect())
-    }
-
-    fn root(&mut self, mut at: usize) -> usize {
-        loop {
-            let parent = self.0.get(at).copied().unwrap_or(at);
-            if parent == at {
-                return at;
-            }
-            let grand = self.0.get(parent).copied().unwrap_or(parent);
-            if let Some(slot) = self.0.get_mut(at) {
-                *slot = grand;
-            }
-            at = grand;
-        }
-    }
-
-    fn unite(&mut self, a: usize, b: usize) {
-        let (a, b) = (self.root(a), self.root(b));
-        if let Some(slot) = self.0.get_mut(a.max(b)) {
-            *slot = a.min(b);
         }
     }
 }

@@ -13,7 +13,7 @@ pub struct Policy {
     /// the alert's last finding. One hour: a person reads a burst as one thing.
     pub alert_window: Duration,
     /// No alert is longer than this, however steady the findings. One day: a shift wants to see
-    /// that it goes on.
+    /// that it goes on. After the first, cuts lie at multiples of it since 1970: at midnight UTC.
     pub alert_span: Duration,
     /// Two alerts that share an entity are one incident when no more than this lies between them.
     /// One day: intruders sleep too.
@@ -40,6 +40,8 @@ pub struct Policy {
     pub alert_entities: usize,
     /// Entities kept in an incident, the most connected first.
     pub incident_entities: usize,
+    /// Ties told of an incident, those of its earliest alerts.
+    pub incident_ties: usize,
     /// Next steps kept in an incident, the most urgent first.
     pub next_steps: usize,
 }
@@ -61,6 +63,7 @@ impl Default for Policy {
             finding_ids: 100,
             alert_entities: 32,
             incident_entities: 100,
+            incident_ties: 5_000,
             next_steps: 20,
         }
     }

@@ -9,7 +9,7 @@ use model::{EntityKind, Level, RiskPart, Tactic};
 
 use crate::alerts::Draft;
 use crate::incidents::Group;
-use crate::ties::display;
+use crate::names::display;
 use crate::words;
 
 /// Adds up parts.

@@ -10,8 +10,8 @@ use model::{Entity, EntityKind, Level, Tactic};
 
 use crate::alerts::Draft;
 use crate::incidents::{Group, is_person, technique_is};
+use crate::names::display;
 use crate::policy::Policy;
-use crate::ties::display;
 use crate::words::{cut, list};
 
 /// One row.

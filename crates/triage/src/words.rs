@@ -4,8 +4,8 @@ use model::{EntityKind, Level, Micros, Tactic, Technique, span_text};
 
 use crate::alerts::Draft;
 use crate::incidents::{Connected, Group, technique_is};
+use crate::names::{self, display};
 use crate::policy::{Policy, micros};
-use crate::ties::{self, display};
 
 /// What an incident is called for what was done, the gravest first.
 const DEEDS: &[Deed] = &[
@@ -122,7 +122,7 @@ fn place(group: &Group<'_>) -> String {
     let user = group.people().into_iter().next().map(display);
     // The first label says it to people; the whole name stands among the entities.
     let hosts: Vec<String> =
-        group.machines().into_iter().map(|host| cut(&ties::host_label(&host.value), 64)).collect();
+        group.machines().into_iter().map(|host| cut(&names::host_label(&host.value), 64)).collect();
     let host = hosts.first().map(|first| match hosts.len() {
         1 => first.clone(),
         2 => format!("{first} and 1 more host"),

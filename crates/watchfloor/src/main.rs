@@ -1,11 +1,20 @@
-//! The program: an allocator, and the door to the command line.
+//! The program: an allocator, and the doors: the command line, and behind it the web.
 
 use std::process::ExitCode;
+
+use app::{Failure, Opened, ServeOptions};
 
 /// Many small strings from several threads: the system's allocator is a third slower here.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    cli::run(std::env::args_os())
+    cli::run(std::env::args_os(), &serve)
+}
+
+/// Serves, with a log on standard error: nobody sits before a server to be told.
+fn serve(options: ServeOptions, said: &(dyn Fn(&Opened) + Sync)) -> Result<(), Failure> {
+    let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false);
+    log.with_max_level(tracing_subscriber::filter::LevelFilter::WARN).init();
+    web::run(options, said)
 }

@@ -10,26 +10,8 @@ use collect::{Evidence, Found, Input, Limits};
 use lake::FlawRow;
 use model::{Digest, Flaw, FlawKind, Micros, Parcel};
 
-use super::tally::Entry;
 use crate::Meter;
-
-/// A parcel as a worker needs it.
-#[derive(Debug)]
-pub(crate) struct Job {
-    pub(crate) parcel: Parcel,
-    /// Place in the list of parcels.
-    pub(crate) index: usize,
-    pub(crate) modified: Option<Micros>,
-    pub(crate) parser: &'static str,
-    /// True when the lake holds its events: only the rules look at it.
-    pub(crate) known: bool,
-}
-
-/// A piece of work: a chunk of a parcel.
-pub(crate) struct Work {
-    pub(crate) job: Arc<Job>,
-    pub(crate) chunk: parse::Chunk,
-}
+use crate::pipeline::{Entry, Job, Work};
 
 /// What the feed reports when everything has been handed out.
 #[derive(Debug, Default)]

@@ -1,15 +1,13 @@
 //! The main job: evidence in; events, findings, alerts and incidents out, in one commit.
 //!
-//! One thread walks and cuts ([`feed`]), workers read, normalise and detect ([`worker`]), the lake's
-//! own thread writes. When the evidence ends, correlations are worked out over what the workers kept,
+//! One thread walks and cuts ([`feed`]), workers read, normalise and detect ([`crate::pipeline`]), the
+//! lake's own thread writes. When the evidence ends, correlations are worked out over what the workers kept,
 //! and triage goes through the findings in time order ([`spill`]), those of earlier runs on the same data
 //! folder among them ([`past`]).
 
 mod feed;
 mod past;
 mod spill;
-mod tally;
-mod worker;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -19,18 +17,17 @@ use std::sync::mpsc::{Receiver, sync_channel};
 
 use collect::Input;
 use detect::Hit;
-use lake::{FlawRow, Run, RunRow, RunWriter, Table};
+use lake::{FlawRow, RecordBatch, Run, RunRow, RunWriter, Table};
 use model::{Finding, Hasher, Incident, Level, Match, Micros};
 use triage::{Policy, Triaged};
 
-use self::feed::{Fed, Source, Work, feed};
+use self::feed::{Fed, Source, feed};
 use self::past::{Again, Past};
 pub use self::past::{Before, Changes};
 use self::spill::{Sorted, Spill};
-use self::tally::Book;
-use self::worker::{Shared, Worker};
 use crate::Meter;
 use crate::failure::{Failure, Kind, system};
+use crate::pipeline::{Book, Outlet, Shared, Tally, Work, Worker};
 use crate::stages::Stages;
 
 /// Findings or matches in one batch of the lake.
@@ -128,9 +125,8 @@ pub fn investigate(stages: &Stages, options: &Options, meter: &Meter) -> Result<
         runtime.block_on(lake.known_parcels()).map_err(from_lake)?
     };
 
-    let spill = Mutex::new(Spill::new(&spool));
-    let shared =
-        Shared { stages, meter, writer: run.writer(), spill: &spill, min_level: options.min_level };
+    let outlet = ToRun { writer: run.writer(), spill: Mutex::new(Spill::new(&spool)) };
+    let shared = Shared { stages, meter, outlet: &outlet, min_level: options.min_level };
     let source = Source {
         inputs: &options.inputs,
         spool: &spool,
@@ -158,7 +154,7 @@ pub fn investigate(stages: &Stages, options: &Options, meter: &Meter) -> Result<
     }
 
     meter.enter("detecting");
-    let spill = spill.into_inner().map_err(|_| defect("a worker thread failed"))?;
+    let spill = outlet.spill.into_inner().map_err(|_| defect("a worker thread failed"))?;
     let sorted = detect_all(&mut read, spill, &past, stages, options, &run.writer(), meter)?;
     meter.enter("triage");
     let (triaged, findings) = triage_all(sorted, &run.writer())?;
@@ -221,6 +217,23 @@ fn detect_all(
     spill.sorted().map_err(system("cannot sort findings"))
 }
 
+/// Rows go to the run, findings wait for their order in time.
+struct ToRun {
+    writer: RunWriter,
+    spill: Mutex<Spill>,
+}
+
+impl Outlet for ToRun {
+    fn rows(&self, table: Table, batch: RecordBatch) -> Result<(), String> {
+        self.writer.write(table, batch).map_err(|e| e.to_string())
+    }
+
+    fn found(&self, findings: &mut Vec<Finding>) -> Result<(), String> {
+        let mut spill = self.spill.lock().map_err(|_| "a worker failed".to_owned())?;
+        spill.add(findings).map_err(|e| format!("cannot keep findings: {e}"))
+    }
+}
+
 /// What the threads leave behind.
 struct Read {
     fed: Fed,
@@ -269,7 +282,7 @@ struct Done {
 
 /// One worker's life: chunks until there are no more.
 fn work(shared: &Shared<'_>, receive: &Mutex<Receiver<Work>>) -> Result<Done, String> {
-    let mut worker = Worker::new(shared);
+    let mut worker = Worker::new(shared, shared.stages.rules.detector());
     let mut failed = None;
     loop {
         let next = receive.lock().map_err(|_| "a worker failed".to_owned())?.recv();
@@ -341,7 +354,7 @@ fn triage_all(sorted: Sorted, writer: &RunWriter) -> Result<(Triaged, u64), Fail
 
 fn finish(read: &Read, past: &Past, triaged: &Triaged, findings: u64, stages: &Stages) -> Outcome {
     let Read { fed, book, hits_left_out, .. } = read;
-    let sum = |count: fn(&tally::Tally) -> u64| book.tallies.values().map(count).sum::<u64>();
+    let sum = |count: fn(&Tally) -> u64| book.tallies.values().map(count).sum::<u64>();
     let known: u64 = book.tallies.values().flat_map(|t| t.definitions.values()).sum();
     let events = sum(|tally| tally.events);
     let first = book.tallies.values().filter_map(|tally| tally.first).min();

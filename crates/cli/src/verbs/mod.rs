@@ -7,6 +7,7 @@ pub(crate) mod normalize;
 pub(crate) mod query;
 pub(crate) mod report;
 pub(crate) mod rules;
+pub(crate) mod serve;
 pub(crate) mod sources;
 
 use app::{Failure, Kind};

@@ -22,6 +22,13 @@ pub struct Hit {
     pub(crate) source: Arc<str>,
 }
 
+impl Hit {
+    /// When the event happened.
+    pub fn time(&self) -> Micros {
+        self.time
+    }
+}
+
 /// Hits by rule, bounded: of each rule the earliest, so that what is kept in the end does not
 /// depend on how events were spread over threads.
 #[derive(Debug, Default)]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use model::{Level, Micros};
+use model::{Hasher, Level, Micros};
 use rsigma_parser::{
     ConditionExpr, ConditionOperator, CorrelationCondition, CorrelationRule, CorrelationType,
     WindowMode,
@@ -21,11 +21,27 @@ pub(crate) struct Source<'r> {
     pub(crate) version: Arc<str>,
 }
 
+/// When a window is judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Style {
+    /// At each input, over the window that ends with it.
+    Trailing,
+    /// Windows that follow each other; each as it fills, for what holds of a part of it holds of
+    /// the whole.
+    Filling,
+    /// Windows that follow each other; each when it is over: "at most three" can be said no sooner.
+    Over,
+}
+
 /// A correlation that can be run. Those that it counts stand before it.
 #[derive(Debug)]
 pub(crate) struct Correlation {
     pub(crate) info: Arc<RuleInfo>,
+    /// Hash of its text and of the texts of all that it counts: while it stays, so does what is
+    /// known of its groups.
+    pub(crate) mark: [u8; 16],
     pub(crate) kind: CorrelationType,
+    pub(crate) style: Style,
     pub(crate) parts: Vec<Part>,
     /// Names of the `group-by` fields.
     pub(crate) group: Vec<Arc<str>>,
@@ -59,6 +75,74 @@ pub(crate) enum What {
     Correlation(usize),
 }
 
+impl Correlation {
+    /// True when its parts must come in their order.
+    pub(crate) fn ordered(&self) -> bool {
+        self.kind == CorrelationType::TemporalOrdered
+    }
+
+    /// True when an event counts once, however many of the parts match it.
+    pub(crate) fn counts_events(&self) -> bool {
+        !matches!(self.kind, CorrelationType::Temporal | CorrelationType::TemporalOrdered)
+    }
+
+    /// True when it asks what is there, not how often: a correlation below it is there at every
+    /// input at which it holds. Else that counts once, when it begins to hold.
+    pub(crate) fn asks_presence(&self) -> bool {
+        matches!(
+            self.kind,
+            CorrelationType::Temporal
+                | CorrelationType::TemporalOrdered
+                | CorrelationType::ValueCount
+        )
+    }
+
+    /// True when it calculates with the counted values.
+    pub(crate) fn numeric(&self) -> bool {
+        matches!(
+            self.kind,
+            CorrelationType::ValueSum
+                | CorrelationType::ValueAvg
+                | CorrelationType::ValueMedian
+                | CorrelationType::ValuePercentile
+        )
+    }
+
+    /// How many inputs its condition may need.
+    pub(crate) fn needs(&self) -> usize {
+        let counts = matches!(self.kind, CorrelationType::EventCount | CorrelationType::ValueCount);
+        let most = self.bounds.iter().map(|(_, bound)| *bound).fold(0.0, f64::max);
+        if counts { most as usize } else { 0 }
+    }
+
+    fn style(&self) -> Style {
+        let most = self.bounds.iter().any(|(order, _)| {
+            use ConditionOperator as Order;
+            matches!(order, Order::Lt | Order::Lte | Order::Eq | Order::Neq)
+        });
+        let denies = self.formula.as_ref().is_some_and(denies);
+        let grows = matches!(
+            self.kind,
+            CorrelationType::EventCount | CorrelationType::ValueCount | CorrelationType::Temporal
+        );
+        match self.window {
+            WindowMode::Sliding if !most => Style::Trailing,
+            // An order that was completed stays completed.
+            _ if self.ordered() || (grows && !most && !denies) => Style::Filling,
+            _ => Style::Over,
+        }
+    }
+}
+
+/// True when a formula says of some rule that it must not be there.
+fn denies(formula: &ConditionExpr) -> bool {
+    match formula {
+        ConditionExpr::Not(_) => true,
+        ConditionExpr::And(all) | ConditionExpr::Or(all) => all.iter().any(denies),
+        ConditionExpr::Identifier(_) | ConditionExpr::Selector { .. } => false,
+    }
+}
+
 /// All correlations, and what detection must keep for them.
 pub(crate) struct Plan {
     pub(crate) correlations: Vec<Correlation>,
@@ -85,7 +169,9 @@ pub(crate) fn plan(sources: &[Source<'_>], rules: &mut [RuleInfo], table: &mut T
             .collect::<Result<Vec<Part>, Fault>>()
             .and_then(|parts| make(source, parts));
         match parts {
-            Ok(correlation) => {
+            Ok(mut correlation) => {
+                correlation.style = correlation.style();
+                correlation.mark = mark(&correlation, rules, &correlations);
                 places.insert(at, correlations.len());
                 correlations.push(correlation);
             }
@@ -267,7 +353,9 @@ fn make(source: &Source<'_>, parts: Vec<Part>) -> Result<Correlation, Fault> {
     let micros = |seconds: u64| Micros::from_seconds(i64::try_from(seconds).unwrap_or(i64::MAX));
     Ok(Correlation {
         info: Arc::new(info(source)),
+        mark: [0; 16],
         kind: rule.correlation_type,
+        style: Style::Trailing,
         parts,
         group: rule.group_by.iter().map(|field| field.as_str().into()).collect(),
         span: micros(rule.timespan.seconds),
@@ -277,6 +365,25 @@ fn make(source: &Source<'_>, parts: Vec<Part>) -> Result<Correlation, Fault> {
         percentile: percentile.map_or(50.0, |rank| rank.min(100) as f64),
         formula,
     })
+}
+
+/// See [`Correlation::mark`].
+fn mark(rule: &Correlation, rules: &[RuleInfo], below: &[Correlation]) -> [u8; 16] {
+    let said =
+        |hash: Hasher, info: &RuleInfo| hash.part(info.id.as_bytes()).part(info.version.as_bytes());
+    let parts = rule.parts.iter().fold(said(Hasher::new("correlation"), &rule.info), {
+        |hash, part| match part.what {
+            What::Rule(number) => match rules.get(number as usize) {
+                Some(info) => said(hash.part(b"rule"), info),
+                None => hash,
+            },
+            What::Correlation(at) => match below.get(at) {
+                Some(inner) => hash.part(b"correlation").part(&inner.mark),
+                None => hash,
+            },
+        }
+    });
+    parts.finish()
 }
 
 /// A formula may name nothing but the parts.

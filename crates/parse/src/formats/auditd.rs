@@ -238,7 +238,7 @@ fn emit(event: &Event, lines: &[Text<'_>], chunk: &[u8], offset: u64, sink: &mut
     } else {
         merge(parts)
     };
-    sink.record(Record { offset, index: 0, raw, fields: Value::Map(fields), flaws });
+    sink.record(Record { offset, index: 0, raw, fields: Value::Map(fields), syntax: None, flaws });
 }
 
 /// Arguments may fill several lines: makes them one, the pieces of long ones joined.

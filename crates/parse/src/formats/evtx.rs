@@ -277,7 +277,7 @@ fn emit(record: evtx::EvtxRecord<'_>, chunk: u64, sink: &mut dyn Sink) {
         let message = "recovered from slack space: the log had given this record up";
         flaws.push(Flaw { record_lost: false, ..flaw(offset, message.to_owned()) });
     }
-    sink.record(Record { offset, index: 0, raw: Cow::Borrowed(&[]), fields, flaws });
+    sink.record(Record { offset, index: 0, raw: Cow::Borrowed(&[]), fields, syntax: None, flaws });
 }
 
 /// The flaw of a record that cannot be read, at its place where the error knows it.

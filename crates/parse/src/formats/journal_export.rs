@@ -191,7 +191,7 @@ fn entry(bytes: &[u8], offset: u64, sink: &mut dyn Sink) {
     }
     let raw = bytes.trim_ascii_end();
     let raw = Cow::Borrowed(bytes.get(..raw.len()).unwrap_or_default());
-    sink.record(Record { offset, index: 0, raw, fields: Value::Map(fields), flaws });
+    sink.record(Record { offset, index: 0, raw, fields: Value::Map(fields), syntax: None, flaws });
 }
 
 /// Adds a value; values of one name become a list.

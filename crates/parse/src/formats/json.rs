@@ -17,7 +17,8 @@ use crate::json::scan::{self, Item, Place};
 use crate::line::LineCutter;
 use crate::{Cutter, Format, Head, Reader, Sink};
 use stream::JsonStream;
-use values::{read_line, record};
+pub(super) use values::{Element, Manner};
+use values::{PLAIN, plain, read_line};
 
 /// The format `json`.
 pub(crate) struct Json;
@@ -54,8 +55,13 @@ impl Format for Json {
             Item::Open { .. } => true,
             _ => false,
         };
-        Box::new(JsonStream::new(sole))
+        Box::new(JsonStream::new(&PLAIN, sole))
     }
+}
+
+/// Cuts a format that is made of JSON values, one after the other or in a list.
+pub(super) fn cutter(manner: &'static Manner) -> Box<dyn Cutter> {
+    Box::new(JsonStream::new(manner, false))
 }
 
 /// Whether the line holds whole lists and maps, from its first byte to its last.
@@ -153,7 +159,7 @@ impl Reader for JsonLines {
                         && matches!(line.get(raw.len()..), Some(b"" | b"\r"))
                         && !envelope::may_be(&value) =>
                 {
-                    sink.record(record(raw, place, value, Vec::new()));
+                    plain(Element { raw, offset: place, value, flaws: Vec::new() }, sink);
                 }
                 _ => read_line(line, place, end == chunk.len(), sink),
             }

@@ -3,7 +3,7 @@
 
 use model::Value;
 
-use crate::fields;
+use crate::fields::{self, Fields};
 use crate::line::{self, Line};
 use crate::{Cutter, Format, Head, Sink, timestamp};
 
@@ -29,10 +29,16 @@ impl Format for Lines {
 }
 
 fn read(line: Line<'_>, sink: &mut dyn Sink) {
+    let fields = fields(line.text);
+    sink.record(line.record(Value::Map(fields)));
+}
+
+/// The fields of a text of no known shape.
+pub(crate) fn fields(text: &str) -> Fields<'_> {
     let mut fields = Vec::with_capacity(2);
-    if let Some(stamp) = timestamp::of_line(line.text) {
+    if let Some(stamp) = timestamp::of_line(text) {
         fields::push(&mut fields, "timestamp", stamp);
     }
-    fields::push(&mut fields, "message", line.text);
-    sink.record(line.record(Value::Map(fields)));
+    fields::push(&mut fields, "message", text);
+    fields
 }

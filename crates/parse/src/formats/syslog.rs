@@ -55,7 +55,7 @@ impl Format for Syslog {
     }
 
     fn open(&self, head: &Head<'_>) -> Box<dyn Cutter> {
-        Box::new(if frame::octet_counted(head.bytes).is_some() {
+        Box::new(if frame::is_counted(head.bytes) {
             SyslogCutter::Counted
         } else if frame::is_packed(head.bytes) {
             SyslogCutter::Packed

@@ -1,11 +1,13 @@
 //! JSON text to [`Value`]s that borrow from it.
 //!
 //! `parser` reads one value, `scan` finds where values end without reading them, `envelope` tells
-//! an object that is an event from one that only wraps a list of events.
+//! an object that is an event from one that only wraps a list of events, `shipper` from one that
+//! only carries a line.
 
 pub(crate) mod envelope;
 pub(crate) mod parser;
 pub(crate) mod scan;
+pub(crate) mod shipper;
 
 use model::{Flaw, FlawKind, Value};
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use model::FlawKind;
 
-use super::values::JsonValues;
+use super::values::{JsonValues, Manner};
 use crate::json::envelope::{self, Probe};
 use crate::json::scan::{self, Depth, Item, Place};
 use crate::{Cut, Cutter, Reader, Sink, Skip};
@@ -23,6 +23,7 @@ enum Where {
 
 /// Cuts a stream of values at their ends.
 pub(super) struct JsonStream {
+    manner: &'static Manner,
     place: Where,
     wary: bool,
     /// One value spans all that was seen of the parcel at first.
@@ -31,14 +32,19 @@ pub(super) struct JsonStream {
 }
 
 impl JsonStream {
-    pub(super) fn new(sole: bool) -> Self {
-        Self { place: Where::Top, wary: false, sole, skipping: None }
+    pub(super) fn new(manner: &'static Manner, sole: bool) -> Self {
+        Self { manner, place: Where::Top, wary: false, sole, skipping: None }
     }
 
     fn reader(&self, ends: bool) -> Arc<dyn Reader> {
         match self.place {
             Where::Tail => Arc::new(Nothing),
-            _ => Arc::new(JsonValues { in_list: self.place != Where::Top, wary: self.wary, ends }),
+            _ => Arc::new(JsonValues {
+                manner: self.manner,
+                in_list: self.place != Where::Top,
+                wary: self.wary,
+                ends,
+            }),
         }
     }
 
@@ -57,11 +63,13 @@ impl JsonStream {
     ) -> Result<Option<(Where, usize)>, ()> {
         match window.get(start) {
             Some(b'[') => Ok(Some((Where::List { envelope: false }, start + 1))),
-            Some(b'{') => match envelope::probe(window, start, self.sole, last) {
-                Probe::Envelope(at) => Ok(Some((Where::List { envelope: true }, at))),
-                Probe::Event => Ok(None),
-                Probe::Short => Err(()),
-            },
+            Some(b'{') if self.manner.wrapped => {
+                match envelope::probe(window, start, self.sole, last) {
+                    Probe::Envelope(at) => Ok(Some((Where::List { envelope: true }, at))),
+                    Probe::Event => Ok(None),
+                    Probe::Short => Err(()),
+                }
+            }
             _ => Ok(None),
         }
     }

@@ -5,13 +5,39 @@ use std::ops::ControlFlow;
 
 use model::{Flaw, FlawKind, Record, Value, inert};
 
+use crate::inner::Delivered;
 use crate::json::envelope::{self, Probe};
 use crate::json::parser::Parser;
 use crate::json::scan::{self, Item, Place};
+use crate::json::shipper;
 use crate::{Reader, Sink};
+
+/// A value that was read, and its place.
+pub(crate) struct Element<'a> {
+    /// Its exact bytes.
+    pub(crate) raw: &'a [u8],
+    /// Where they begin in the parcel.
+    pub(crate) offset: u64,
+    /// What they say.
+    pub(crate) value: Value<'a>,
+    /// What of it could not be read.
+    pub(crate) flaws: Vec<Flaw>,
+}
+
+/// How a format that is made of JSON values reads them.
+pub(crate) struct Manner {
+    /// Makes records of a value.
+    pub(crate) emit: fn(Element<'_>, &mut dyn Sink),
+    /// Objects may be wrappers around a list of records.
+    pub(crate) wrapped: bool,
+}
+
+/// Each value is a record, or the envelope of one.
+pub(super) static PLAIN: Manner = Manner { emit: plain, wrapped: true };
 
 /// Reads a chunk of a stream of values.
 pub(super) struct JsonValues {
+    pub(super) manner: &'static Manner,
     pub(super) in_list: bool,
     pub(super) wary: bool,
     pub(super) ends: bool,
@@ -19,8 +45,8 @@ pub(super) struct JsonValues {
 
 impl Reader for JsonValues {
     fn read(&self, chunk: &[u8], offset: u64, sink: &mut dyn Sink) {
-        let Self { in_list, wary, ends } = *self;
-        let values = Values { bytes: chunk, offset, wary, whole_line: false, ends };
+        let Self { manner, in_list, wary, ends } = *self;
+        let values = Values { manner, bytes: chunk, offset, wary, whole_line: false, ends };
         let Some(text) = std::str::from_utf8(chunk).ok().filter(|_| !wary) else {
             values.read(0, in_list, sink);
             return;
@@ -34,7 +60,8 @@ impl Reader for JsonValues {
                 if parser.faults().is_empty() {
                     at = parser.at();
                     let raw = chunk.get(start..at).unwrap_or_default();
-                    sink.record(record(raw, offset + start as u64, value, Vec::new()));
+                    let offset = offset + start as u64;
+                    (manner.emit)(Element { raw, offset, value, flaws: Vec::new() }, sink);
                     continue;
                 }
             }
@@ -52,11 +79,14 @@ pub(super) fn read_line(line: &[u8], offset: u64, ends: bool, sink: &mut dyn Sin
     if line.iter().all(|b| b.is_ascii_whitespace() || *b == b',') {
         return;
     }
-    Values { bytes: line, offset, wary: false, whole_line: true, ends }.read(0, false, sink);
+    let values =
+        Values { manner: &PLAIN, bytes: line, offset, wary: false, whole_line: true, ends };
+    values.read(0, false, sink);
 }
 
 /// Reads values one after the other in bytes that hold whole ones.
 struct Values<'a> {
+    manner: &'static Manner,
     bytes: &'a [u8],
     offset: u64,
     wary: bool,
@@ -115,7 +145,7 @@ impl Values<'_> {
         }
         let raw = self.bytes.get(start..end).unwrap_or_default();
         let cut_off = self.ends && end == self.bytes.len();
-        element(raw, self.offset + start as u64, cut_off, sink);
+        self.element(raw, self.offset + start as u64, cut_off, sink);
         end
     }
 
@@ -132,62 +162,73 @@ impl Values<'_> {
         let flaw = Flaw { offset, kind: FlawKind::Syntax, message, record_lost };
         if keep {
             let text = String::from_utf8_lossy(raw);
-            let fields = Value::Map(vec![("message".into(), Value::Str(text))]);
-            sink.record(Record { offset, index: 0, raw: raw.into(), fields, flaws: vec![flaw] });
+            let value = Value::Map(vec![("message".into(), Value::Str(text))]);
+            sink.record(Element { raw, offset, value, flaws: vec![flaw] }.record());
         } else {
             sink.flaw(flaw);
         }
     }
+
+    /// Reads one element and gives it to the sink.
+    fn element(&self, raw: &[u8], offset: u64, cut_off: bool, sink: &mut dyn Sink) {
+        let mut flaws = Vec::new();
+        let mut flaw = |at: usize, kind, message: &str| {
+            let message = message.to_owned();
+            flaws.push(Flaw { offset: offset + at as u64, kind, message, record_lost: false });
+        };
+        let raw = raw.trim_ascii_end();
+        let text = match std::str::from_utf8(raw) {
+            Ok(text) => Cow::Borrowed(text),
+            Err(e) => {
+                let message = "not valid UTF-8; what is not is replaced";
+                flaw(e.valid_up_to(), FlawKind::Encoding, message);
+                String::from_utf8_lossy(raw)
+            }
+        };
+        let mut parser = Parser::new(&text);
+        let value = parser.value_at(0);
+        for fault in parser.faults() {
+            if fault.kind == FlawKind::Truncated && !cut_off {
+                flaw(raw.len(), FlawKind::Syntax, "the value is not closed");
+                continue;
+            }
+            flaw(fault.at.min(raw.len()), fault.kind, fault.message);
+        }
+        if !parser.is_broken() && parser.skip_space() < text.len() {
+            let at = parser.at().min(raw.len());
+            flaw(at, FlawKind::Syntax, "text behind the value is left out");
+        }
+        if parser.is_broken() && value.is_empty() {
+            // Nothing of it could be read.
+            for mut flaw in flaws {
+                flaw.record_lost = true;
+                sink.flaw(flaw);
+            }
+            return;
+        }
+        (self.manner.emit)(Element { raw, offset, value, flaws }, sink);
+    }
 }
 
-/// Reads one element and gives it to the sink.
-fn element(raw: &[u8], offset: u64, cut_off: bool, sink: &mut dyn Sink) {
-    let mut flaws = Vec::new();
-    let mut flaw = |at: usize, kind, message: &str| {
-        let message = message.to_owned();
-        flaws.push(Flaw { offset: offset + at as u64, kind, message, record_lost: false });
-    };
-    let raw = raw.trim_ascii_end();
-    let text = match std::str::from_utf8(raw) {
-        Ok(text) => Cow::Borrowed(text),
-        Err(e) => {
-            flaw(e.valid_up_to(), FlawKind::Encoding, "not valid UTF-8; what is not is replaced");
-            String::from_utf8_lossy(raw)
+/// A record of a value, or of what a shipper put into it.
+pub(super) fn plain(element: Element<'_>, sink: &mut dyn Sink) {
+    match element.value {
+        Value::Map(fields) if shipper::may_carry(&fields) => {
+            let Element { raw, offset, flaws, .. } = element;
+            Delivered { raw, offset, envelope: Vec::new(), flaws }.unwrapped(fields, sink);
         }
-    };
-    let mut parser = Parser::new(&text);
-    let value = parser.value_at(0);
-    for fault in parser.faults() {
-        if fault.kind == FlawKind::Truncated && !cut_off {
-            flaw(raw.len(), FlawKind::Syntax, "the value is not closed");
-            continue;
-        }
-        flaw(fault.at.min(raw.len()), fault.kind, fault.message);
+        value => sink.record(Element { value, ..element }.record()),
     }
-    if !parser.is_broken() && parser.skip_space() < text.len() {
-        flaw(parser.at().min(raw.len()), FlawKind::Syntax, "text behind the value is left out");
-    }
-    if parser.is_broken() && value.is_empty() {
-        // Nothing of it could be read.
-        for mut flaw in flaws {
-            flaw.record_lost = true;
-            sink.flaw(flaw);
-        }
-        return;
-    }
-    sink.record(record(raw, offset, value, flaws));
 }
 
-/// A record of a value: its fields, or the field `value`.
-pub(super) fn record<'a>(
-    raw: &'a [u8],
-    offset: u64,
-    value: Value<'a>,
-    flaws: Vec<Flaw>,
-) -> Record<'a> {
-    let fields = match value {
-        Value::Map(_) => value,
-        other => Value::Map(vec![("value".into(), other)]),
-    };
-    Record { offset, index: 0, raw: raw.into(), fields, flaws }
+impl<'a> Element<'a> {
+    /// The value as a record: its fields, or the field `value`.
+    pub(crate) fn record(self) -> Record<'a> {
+        let Self { raw, offset, value, flaws } = self;
+        let fields = match value {
+            Value::Map(_) => value,
+            other => Value::Map(vec![("value".into(), other)]),
+        };
+        Record { offset, index: 0, raw: raw.into(), fields, syntax: None, flaws }
+    }
 }

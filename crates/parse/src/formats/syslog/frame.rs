@@ -194,6 +194,13 @@ pub(super) fn whole_packets(window: &[u8], last: bool) -> usize {
 
 /// The count that a frame begins with, and where the message begins: `123 <34>…` is 123 and 4.
 pub(super) fn octet_counted(bytes: &[u8]) -> Option<(usize, usize)> {
+    let (count, skip) = count(bytes)?;
+    priority(bytes.get(skip..)?)?;
+    Some((count, skip))
+}
+
+/// The same of a message without a priority, which may as well be a line that begins with a number.
+fn count(bytes: &[u8]) -> Option<(usize, usize)> {
     let digits = bytes.iter().take(8).take_while(|b| b.is_ascii_digit()).count();
     let number = bytes.get(..digits)?;
     if !(1..=7).contains(&digits)
@@ -202,14 +209,34 @@ pub(super) fn octet_counted(bytes: &[u8]) -> Option<(usize, usize)> {
     {
         return None;
     }
-    priority(bytes.get(digits + 1..)?)?;
     let count = number.iter().fold(0, |n, b| n * 10 + usize::from(b - b'0'));
     (count <= MAX_COUNT).then_some((count, digits + 1))
 }
 
+/// True when a stream of syslog is counted: it begins with a count and a priority, or every message
+/// in its head, with or without a priority, is as long as its count and ends its line.
+pub(super) fn is_counted(head: &[u8]) -> bool {
+    if octet_counted(head).is_some() {
+        return true;
+    }
+    let mut rest = head;
+    while let Some((count, skip)) = count(rest) {
+        match rest.split_at_checked(skip + count) {
+            Some((_, behind)) if behind.first() == Some(&b'\n') => {
+                rest = behind.get(1..).unwrap_or_default();
+            }
+            // The head ends inside of a message, which is not its first.
+            None => return rest.len() < head.len(),
+            Some(_) => return false,
+        }
+    }
+    rest.is_empty() && !head.is_empty()
+}
+
 /// The frames at the front of a counted stream, and how much of `window` they take. A count is
-/// believed when it reaches to another frame, the end of a line or the end of all; a line that no
-/// right count covers is a frame of its own, and the next may be counted again.
+/// believed when it reaches to another frame, the end of a line or the end of all; that of a message
+/// without a priority when it reaches to the end of a line, behind which another count stands. A
+/// line that no right count covers is a frame of its own, and the next may be counted again.
 pub(super) fn counted(window: &[u8], last: bool) -> (usize, Vec<Frame>) {
     let mut frames = Vec::new();
     let mut at = 0;
@@ -224,6 +251,20 @@ pub(super) fn counted(window: &[u8], last: bool) -> (usize, Vec<Frame>) {
             return (at, frames);
         }
         let counted = octet_counted(rest);
+        let bare = if counted.is_none() { count(rest) } else { None };
+        if let Some((count, skip)) = bare {
+            let end = start + skip + count;
+            let behind = window.get(end..).unwrap_or_default();
+            if !last && behind.len() < 14 {
+                return (at, frames);
+            }
+            let follows = behind.strip_prefix(b"\n");
+            if follows.is_some_and(|rest| rest.is_empty() || self::count(rest).is_some()) {
+                frames.push(Frame { start: start + skip, end, flaw: None });
+                at = end + 1;
+                continue;
+            }
+        }
         if let Some((count, skip)) = counted {
             let end = start + skip + count;
             if last && window.len() <= end {

@@ -1,15 +1,13 @@
 //! A worker: chunk in, rows and findings out. Everything between borrows from the chunk.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use detect::{Detector, View};
-use lake::{EventRows, FlawRow, RunWriter, Table, UnrecognisedRow};
-use model::{Finding, Flaw, FlawKind, Level, Provenance, Record, inert, shortened};
+use lake::{EventRows, FlawRow, RecordBatch, Table, UnrecognisedRow};
+use model::{Finding, Flaw, FlawKind, Level, Micros, Parcel, Provenance, Record, inert, shortened};
 use normalize::Context;
 
-use super::feed::{Job, Work};
-use super::spill::Spill;
 use super::tally::Book;
 use crate::Meter;
 use crate::stages::Stages;
@@ -23,12 +21,37 @@ const HELD: usize = 1_024;
 /// Characters of a sample of an unknown record.
 const SAMPLE: usize = 600;
 
+/// A parcel as a worker needs it.
+#[derive(Debug)]
+pub(crate) struct Job {
+    pub(crate) parcel: Parcel,
+    /// Place in the list of parcels.
+    pub(crate) index: usize,
+    pub(crate) modified: Option<Micros>,
+    pub(crate) parser: &'static str,
+    /// True when the lake holds its events: only the rules look at it.
+    pub(crate) known: bool,
+}
+
+/// A piece of work: a chunk of a parcel.
+pub(crate) struct Work {
+    pub(crate) job: Arc<Job>,
+    pub(crate) chunk: parse::Chunk,
+}
+
+/// Where workers leave what they make. An `Err` is a failure of the lake or the disk, in a sentence.
+pub(crate) trait Outlet: Sync {
+    /// Takes rows of a table of the lake.
+    fn rows(&self, table: Table, batch: RecordBatch) -> Result<(), String>;
+    /// Takes findings, leaving `findings` empty.
+    fn found(&self, findings: &mut Vec<Finding>) -> Result<(), String>;
+}
+
 /// What all workers share.
 pub(crate) struct Shared<'s> {
     pub(crate) stages: &'s Stages,
     pub(crate) meter: &'s Meter,
-    pub(crate) writer: RunWriter,
-    pub(crate) spill: &'s Mutex<Spill>,
+    pub(crate) outlet: &'s dyn Outlet,
     pub(crate) min_level: Level,
 }
 
@@ -45,10 +68,10 @@ pub(crate) struct Worker<'s> {
 }
 
 impl<'s> Worker<'s> {
-    pub(crate) fn new(shared: &'s Shared<'s>) -> Self {
+    pub(crate) fn new(shared: &'s Shared<'s>, detector: Detector) -> Self {
         Self {
             shared,
-            detector: shared.stages.rules.detector(),
+            detector,
             book: Book::default(),
             rows: EventRows::new(),
             flaws: Vec::new(),
@@ -100,13 +123,12 @@ impl<'s> Worker<'s> {
     fn hand_on(&mut self, at_least: usize) -> Result<(), String> {
         if self.flaws.len() >= at_least {
             let batch = lake::flaws_batch(&self.flaws).map_err(|e| e.to_string())?;
-            self.shared.writer.write(Table::Flaws, batch).map_err(|e| e.to_string())?;
+            self.shared.outlet.rows(Table::Flaws, batch)?;
             self.flaws.clear();
         }
         if self.findings.len() >= at_least {
             Meter::add(&self.shared.meter.findings, self.findings.len() as u64);
-            let mut spill = self.shared.spill.lock().map_err(|_| "a worker failed".to_owned())?;
-            spill.add(&mut self.findings).map_err(|e| format!("cannot keep findings: {e}"))?;
+            self.shared.outlet.found(&mut self.findings)?;
         }
         Ok(())
     }
@@ -115,11 +137,8 @@ impl<'s> Worker<'s> {
         if self.rows.is_empty() || self.failure.is_some() {
             return;
         }
-        let written =
-            self.rows.finish().and_then(|batch| self.shared.writer.write(Table::Events, batch));
-        if let Err(error) = written {
-            self.failure = Some(error.to_string());
-        }
+        let rows = self.rows.finish().map_err(|e| e.to_string());
+        self.failure = rows.and_then(|rows| self.shared.outlet.rows(Table::Events, rows)).err();
     }
 
     fn flaw(&mut self, job: &Job, flaw: Flaw) {
@@ -160,7 +179,7 @@ impl<'s> Worker<'s> {
             uid: provenance.event_uid(),
             time: normal.event.time,
             source: normal.definition.map_or(&shared.stages.unknown_source, |d| &d.name),
-            parser: job.parser,
+            parser: record.syntax_in(job.parser),
             event: &normal.event,
         };
         self.detector.evaluate(&view, &mut self.findings);
@@ -233,7 +252,7 @@ impl<'s> Worker<'s> {
         self.book.unrecognised(job.index, &shape, || UnrecognisedRow {
             parcel: job.parcel.digest,
             origin: job.parcel.origin.clone(),
-            parser: job.parser.to_owned(),
+            parser: record.syntax_in(job.parser).to_owned(),
             shape: shape.clone(),
             count: 1,
             sample: sample(record),

@@ -1,0 +1,12 @@
+//! What people and programs do on a live floor: each use case once, with its permission. The change and
+//! its line in the audit trail are one transaction of the ledger.
+
+mod alerts;
+mod asking;
+mod floor;
+mod incidents;
+mod senders;
+
+pub use asking::{Asked, HuntAsked};
+pub(crate) use senders::Gate;
+pub use senders::{Delivering, SenderMade};

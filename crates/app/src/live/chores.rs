@@ -1,0 +1,140 @@
+//! What is done by the clock: sources that were heard go to the ledger, silent ones raise an alert, and
+//! what is only kept for a while is forgotten.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ledger::{Heard, Silent};
+use model::{Alert, AlertId, Entity, EntityKind, Hasher, Level, Micros, RiskPart};
+
+use super::floor::Inner;
+use super::from_ledger;
+use crate::failure::Failure;
+
+/// How often what was heard is brought to the ledger, and silence is looked for.
+const HEARD: Duration = Duration::from_secs(5);
+/// How often what is only kept for a while is forgotten.
+const FORGET: Duration = Duration::from_hours(1);
+/// How often the thread looks whether the floor closes.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// Deliveries are known again for as long.
+const DELIVERIES: Micros = Micros::from_seconds(30 * 86_400);
+/// Findings stay in the ledger for as long; the lake has them for good.
+const FINDINGS: Micros = Micros::from_seconds(90 * 86_400);
+
+/// The rule that a silent source's alert names.
+const SILENT_RULE: &str = "watchfloor-source-silent";
+
+pub(crate) fn run(inner: &Arc<Inner>) {
+    let mut forgot: Option<Instant> = None;
+    let mut heard: Option<Instant> = None;
+    loop {
+        let closing = inner.closing();
+        if closing || heard.is_none_or(|last| last.elapsed() >= HEARD) {
+            heard = Some(Instant::now());
+            said(inner, "sources", sources(inner));
+        }
+        if closing {
+            return;
+        }
+        if forgot.is_none_or(|last| last.elapsed() >= FORGET) {
+            forgot = Some(Instant::now());
+            said(inner, "housekeeping", forget(inner));
+        }
+        std::thread::sleep(LOOK);
+    }
+}
+
+fn said(inner: &Inner, part: &'static str, done: Result<(), Failure>) {
+    match done {
+        Ok(()) => inner.figures.well(part),
+        Err(failure) => inner.figures.trouble(part, &failure.message),
+    }
+}
+
+fn sources(inner: &Inner) -> Result<(), Failure> {
+    let now = crate::now();
+    let taken = inner.figures.take_heard();
+    let all: Vec<Heard> = taken
+        .iter()
+        .map(|((sender, definition), heard)| Heard {
+            sender: sender.to_string(),
+            definition: definition.clone(),
+            events: heard.events,
+            bytes: heard.bytes,
+            flaws: heard.flaws,
+            unrecognised: heard.unrecognised,
+            lag: heard.last_event.map_or(0, |last| heard.received_at.0.saturating_sub(last.0)),
+            seen: heard.received_at,
+            last_event: heard.last_event,
+        })
+        .collect();
+    for part in all.chunks(ledger::MAX_BATCH) {
+        let brought = inner.runtime.block_on(inner.ledger.health().heard(part));
+        if let Err(error) = brought.map_err(from_ledger) {
+            inner.figures.put_back(taken);
+            return Err(error);
+        }
+    }
+    let silent = inner.runtime.block_on(inner.ledger.senders().silent(now)).map_err(from_ledger)?;
+    let alerts: Vec<Alert> = silent.iter().map(|silent| alert(silent, now)).collect();
+    if alerts.is_empty() {
+        return Ok(());
+    }
+    inner.runtime.block_on(inner.ledger.alerts().upsert(&alerts, now)).map_err(from_ledger)?;
+    Ok(())
+}
+
+/// The alert of a sender that fell silent. One silence is one alert, however long it lasts.
+fn alert(silent: &Silent, now: Micros) -> Alert {
+    let name = &silent.sender.form.name;
+    let since = silent.last_seen.unwrap_or(silent.sender.created_at);
+    let id = Hasher::new("silent source").part(name.as_bytes()).number(since.0 as u64);
+    let allowed = silent.sender.form.silent_after.unwrap_or_default() / 1_000_000;
+    let reason = match silent.last_seen {
+        Some(last) => format!(
+            "{name} was last heard at {last}; it is expected at least every {allowed} seconds"
+        ),
+        None => format!("{name} was never heard; it is expected at least every {allowed} seconds"),
+    };
+    Alert {
+        alert_id: AlertId::from(id),
+        rule_id: SILENT_RULE.into(),
+        rule_title: "A log source fell silent".into(),
+        description:
+            "A sender that is expected to deliver logs does not. It may be down, cut off, or \
+                      somebody may have stopped it so as not to be seen."
+                .into(),
+        entity: Some(Entity::new(EntityKind::Resource, name)),
+        entities: vec![Entity::new(EntityKind::Resource, name)],
+        level: Level::High,
+        count: 1,
+        first_time: since,
+        last_time: since.max(silent.sender.created_at).min(now),
+        finding_ids: Vec::new(),
+        tactics: Vec::new(),
+        techniques: Vec::new(),
+        source: "watchfloor".into(),
+        risk: 60,
+        risk_parts: vec![RiskPart {
+            name: "silence".to_owned(),
+            points: 60,
+            why: "nothing is seen of what happens there".to_owned(),
+        }],
+        reason,
+    }
+}
+
+fn forget(inner: &Inner) -> Result<(), Failure> {
+    let now = crate::now();
+    let before = |span: Micros| Micros(now.0.saturating_sub(span.0));
+    inner.runtime.block_on(async {
+        let ledger = &inner.ledger;
+        while ledger.deliveries().prune(before(DELIVERIES)).await.map_err(from_ledger)? > 0 {}
+        while ledger.findings().prune(before(FINDINGS)).await.map_err(from_ledger)? > 0 {}
+        while ledger.sessions().prune(now).await.map_err(from_ledger)? > 0 {}
+        while ledger.idempotency().prune(now).await.map_err(from_ledger)? > 0 {}
+        Ok(())
+    })
+}

@@ -1,0 +1,345 @@
+//! The floor: an open data folder on which everything happens while it happens.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use collect::sockets::Listener;
+use collect::wal::{self, Wal};
+use collect::{Delivery, Intake, Offer, Position};
+use ledger::Ledger;
+use model::Micros;
+
+use super::figures::{Figures, Trouble};
+use super::keeper::{self, Conclusions, Keeper, KeeperHealth, Pace};
+use super::line::Line;
+use super::listeners::{SocketKind, SocketStatus};
+use crate::Meter;
+use crate::access::Seal;
+use crate::cases::Gate;
+use crate::content::Content;
+use crate::failure::{Failure, Kind, system};
+use crate::scratch::FolderLock;
+use crate::stages::{RuleChoice, Stages};
+
+/// How often alerts and incidents are written into the lake.
+const CONCLUSIONS: Duration = Duration::from_mins(5);
+
+/// What a floor is opened with.
+#[derive(Debug, Clone)]
+pub struct FloorOptions {
+    /// The data folder.
+    pub data: PathBuf,
+    /// Where the ledger is kept when not in the data folder: a `postgres://` URL or a path.
+    pub ledger: Option<String>,
+    /// Rules beside the built-in ones.
+    pub rules: RuleChoice,
+    /// The user's own content, watched for changes.
+    pub content: Option<PathBuf>,
+    /// Threads that read and detect.
+    pub threads: usize,
+    /// Bytes of disk that the write-ahead log may take.
+    pub log_bytes: u64,
+}
+
+/// An open floor. Clones are the same floor.
+#[derive(Clone)]
+pub struct Floor(pub(crate) Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) options: FloorOptions,
+    pub(crate) threads: usize,
+    pub(crate) runtime: tokio::runtime::Handle,
+    pub(crate) wal: Wal,
+    pub(crate) ledger: Ledger,
+    pub(crate) keeper: Keeper,
+    pub(crate) figures: Arc<Figures>,
+    pub(crate) listeners: Mutex<Vec<(SocketKind, Listener)>>,
+    pub(crate) gate: Gate,
+    pub(crate) seal: Seal,
+    pub(crate) meter: Meter,
+    pub(crate) started_at: Micros,
+    /// The last delivery that has been read and concluded upon.
+    pub(crate) read: tokio::sync::watch::Sender<Position>,
+    stages: RwLock<Arc<Stages>>,
+    closing: AtomicBool,
+    threads_of: Mutex<Vec<JoinHandle<()>>>,
+    _lock: FolderLock,
+}
+
+impl Inner {
+    /// The content as it was loaded last.
+    pub(crate) fn stages(&self) -> Arc<Stages> {
+        Arc::clone(&self.stages.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn closing(&self) -> bool {
+        self.closing.load(Ordering::Acquire)
+    }
+}
+
+/// How a floor is.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct Status {
+    /// The program's version.
+    pub version: &'static str,
+    /// When the floor was opened.
+    pub started_at: Micros,
+    /// Now.
+    pub now: Micros,
+    /// True when nothing is in trouble.
+    pub well: bool,
+    /// What does not work at present.
+    pub troubles: Vec<Trouble>,
+    /// Deliveries taken since the start, and refused.
+    pub deliveries: u64,
+    /// Deliveries that were refused, each said to its sender.
+    pub refused: u64,
+    /// Events read since the start.
+    pub events: u64,
+    /// Events a second over the last minute.
+    pub events_per_second: f64,
+    /// Findings of rules on single events since the start.
+    pub findings: u64,
+    /// Matches that correlations did not count: their clocks are a day or more ahead.
+    pub matches_ahead: u64,
+    /// Rules loaded, and files or rules that did not load.
+    pub rules: usize,
+    /// Mistakes in the content: each names its file.
+    pub content_problems: Vec<String>,
+    /// Bytes that the write-ahead log takes, and may take.
+    pub log_bytes: u64,
+    /// The sockets.
+    pub sockets: Vec<SocketStatus>,
+    /// How the lake's keeper does.
+    pub lake: KeeperHealth,
+    /// The database of the ledger.
+    pub ledger: String,
+}
+
+impl Floor {
+    /// Opens a data folder and begins to work on what its log still holds. Must be called within the
+    /// runtime on which the ledger and the lake are to work.
+    pub async fn open(content: &Content, options: FloorOptions) -> Result<Self, Failure> {
+        std::fs::create_dir_all(&options.data).map_err(system("cannot make the data folder"))?;
+        let lock = FolderLock::take(&options.data)?;
+        let stages = Arc::new(Stages::of(content, &options.rules)?);
+        let place = match &options.ledger {
+            Some(text) => ledger::Place::parse(text).map_err(super::from_ledger)?,
+            None => ledger::Place::in_folder(&options.data),
+        };
+        let ledger =
+            Ledger::open(&place, &ledger::Options::default()).await.map_err(super::from_ledger)?;
+        let data = options.data.clone();
+        let committed = blocking(move || keeper::committed(&data)).await?;
+        let wal_options = wal::Options {
+            quota_bytes: options.log_bytes,
+            after: committed.unwrap_or_default(),
+            ..wal::Options::default()
+        };
+        let wal = Wal::open(options.data.join("wal"), wal_options)
+            .map_err(|error| Failure::new(Kind::System, error.to_string()))?;
+        let keeper = Keeper::new(options.data.clone(), Pace::default(), committed);
+        let inner = Arc::new(Inner {
+            threads: options.threads.max(1),
+            runtime: tokio::runtime::Handle::current(),
+            wal,
+            ledger,
+            keeper,
+            figures: Arc::default(),
+            listeners: Mutex::default(),
+            gate: Gate::default(),
+            seal: Seal::of(&options.data)?,
+            meter: Meter::default(),
+            started_at: crate::now(),
+            read: tokio::sync::watch::Sender::new(committed.unwrap_or_default()),
+            stages: RwLock::new(stages),
+            closing: AtomicBool::new(false),
+            threads_of: Mutex::default(),
+            _lock: lock,
+            options,
+        });
+        let floor = Self(inner);
+        let starting = floor.clone();
+        blocking(move || starting.start(committed)).await?;
+        Ok(floor)
+    }
+
+    /// Restores what was being counted and starts the threads.
+    fn start(&self, committed: Option<Position>) -> Result<(), Failure> {
+        let inner = &self.0;
+        if committed.is_none() {
+            super::restore::import(inner)?;
+        }
+        let restored = super::restore::restore(inner, committed)?;
+        let reader = inner.wal.reader(committed.map_or(Position::START, collect::Position::next));
+        let line = Line::new(Arc::clone(inner), reader, restored);
+        let (keeping, chores) = (Arc::clone(inner), Arc::clone(inner));
+        let mut threads = vec![
+            thread("line", move || line.run())?,
+            thread("keeper", move || {
+                let conclusions = conclusions(&keeping);
+                keeping.keeper.run(&keeping.runtime, &keeping.wal, &*conclusions);
+            })?,
+            thread("chores", move || super::chores::run(&chores))?,
+        ];
+        inner.threads_of.lock().unwrap_or_else(PoisonError::into_inner).append(&mut threads);
+        Ok(())
+    }
+
+    /// Takes nothing more, reads what was taken, commits it, and ends. What cannot be committed stays in
+    /// the log for the next start.
+    pub async fn close(&self) {
+        self.stop_listening().await;
+        let inner = Arc::clone(&self.0);
+        let _ended = blocking(move || {
+            inner.wal.close();
+            inner.closing.store(true, Ordering::Release);
+            let mut threads = inner.threads_of.lock().unwrap_or_else(PoisonError::into_inner);
+            // The line ends first, then the keeper commits what it left.
+            let mut threads = threads.drain(..);
+            if let Some(line) = threads.next() {
+                let _ended = line.join();
+            }
+            inner.keeper.close();
+            for thread in threads {
+                let _ended = thread.join();
+            }
+            Ok(())
+        })
+        .await;
+        self.0.ledger.close().await;
+    }
+
+    /// Loads the content anew, all of it or nothing: the rules in force change between two turns of the
+    /// line. Says what has mistakes; the sound part is in force.
+    pub async fn reload(&self) -> Result<Vec<String>, Failure> {
+        let inner = Arc::clone(&self.0);
+        blocking(move || {
+            let content = Content::of(inner.options.content.as_deref());
+            let stages = Arc::new(Stages::of(&content, &inner.options.rules)?);
+            let problems = stages.problems();
+            *inner.stages.write().unwrap_or_else(PoisonError::into_inner) = stages;
+            Ok(problems)
+        })
+        .await
+    }
+
+    /// Waits until a delivery has been read and what follows from it is in the ledger.
+    pub async fn has_read(&self, position: Position) {
+        let mut read = self.0.read.subscribe();
+        // It fails only when the floor is gone, and the floor is here.
+        let _read = read.wait_for(|at| *at >= position).await;
+    }
+
+    /// Asks for a commit to the lake, without waiting for it.
+    pub fn hurry(&self) {
+        self.0.keeper.hurry();
+    }
+
+    /// How it is.
+    pub fn status(&self) -> Status {
+        let inner = &self.0;
+        let now = crate::now();
+        let stages = inner.stages();
+        let mut troubles = inner.figures.troubles();
+        let lake = inner.keeper.health();
+        if let Some(failure) = &lake.failure {
+            let message = failure.clone();
+            troubles.push(Trouble { part: "lake", since: now, times: 1, message });
+        }
+        let log = inner.wal.health();
+        troubles.extend(log.problems.iter().map(|problem| Trouble {
+            part: "log",
+            since: inner.started_at,
+            times: 1,
+            message: problem.to_string(),
+        }));
+        Status {
+            version: env!("CARGO_PKG_VERSION"),
+            started_at: inner.started_at,
+            now,
+            well: troubles.is_empty(),
+            troubles,
+            deliveries: inner.figures.deliveries.load(Ordering::Relaxed),
+            refused: inner.figures.refused.load(Ordering::Relaxed),
+            events: inner.figures.events.load(Ordering::Relaxed),
+            events_per_second: inner.figures.rate(now),
+            findings: inner.figures.findings.load(Ordering::Relaxed),
+            matches_ahead: inner.figures.ahead.load(Ordering::Relaxed),
+            rules: stages.rules.list().len(),
+            content_problems: stages.problems(),
+            log_bytes: inner.wal.metrics().disk_bytes,
+            sockets: self.sockets(),
+            lake,
+            ledger: inner.ledger.place().to_string(),
+        }
+    }
+}
+
+/// What deliveries come in by. It holds the log and not the floor, so that sockets, which hold it, do not
+/// keep the floor open.
+#[derive(Clone)]
+pub(crate) struct Door {
+    wal: Wal,
+    figures: Arc<Figures>,
+}
+
+impl Floor {
+    /// The door of this floor.
+    pub(crate) fn door(&self) -> Door {
+        Door { wal: self.0.wal.clone(), figures: Arc::clone(&self.0.figures) }
+    }
+}
+
+impl Intake for Door {
+    fn offer(&self, delivery: Delivery) -> Offer<'_> {
+        let offered = self.wal.append(delivery);
+        Box::pin(async move {
+            let offered = offered.await;
+            let counter = match &offered {
+                Ok(_) => &self.figures.deliveries,
+                Err(_) => &self.figures.refused,
+            };
+            counter.fetch_add(1, Ordering::Relaxed);
+            offered
+        })
+    }
+}
+
+/// Alerts and incidents as the ledger has them, for the lake: whoever asks it in SQL later finds them
+/// there without the ledger. They are written when they changed, from time to time and at the end.
+fn conclusions(inner: &Arc<Inner>) -> Box<Conclusions> {
+    let inner = Arc::clone(inner);
+    let last = Mutex::new((0, None::<Instant>));
+    Box::new(move || {
+        let told = inner.figures.told.load(Ordering::Relaxed);
+        let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
+        let recent = last.1.is_some_and(|at| at.elapsed() < CONCLUSIONS) && !inner.closing();
+        if told == last.0 || recent {
+            return Ok(Vec::new());
+        }
+        let concluded = super::restore::conclusions(&inner)?;
+        *last = (told, Some(Instant::now()));
+        Ok(concluded)
+    })
+}
+
+fn thread(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, Failure> {
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(work)
+        .map_err(system("cannot start a thread"))
+}
+
+/// Does work that blocks, away from the tasks.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+) -> Result<T, Failure> {
+    let ended = tokio::task::spawn_blocking(work).await;
+    ended.unwrap_or_else(|error| {
+        Err(Failure::new(Kind::Defect, format!("a part of the program failed: {error}")))
+    })
+}

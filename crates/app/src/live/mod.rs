@@ -1,0 +1,40 @@
+//! The live floor: the same data folder, alive. Deliveries come in and are acknowledged when they are on
+//! the disk; one thread carries them through the pipeline
+//! ([`line`](self::line)); one brings them to the lake ([`keeper`](self::keeper)); what is concluded
+//! goes to the ledger at once, where people decide on it.
+
+mod chores;
+mod figures;
+mod floor;
+mod keeper;
+mod line;
+mod listeners;
+mod reading;
+mod restore;
+mod saved;
+mod triaging;
+mod watermark;
+
+pub use figures::Trouble;
+pub(crate) use floor::blocking;
+pub use floor::{Floor, FloorOptions, Status};
+pub use keeper::KeeperHealth;
+pub use listeners::{Socket, SocketKind, SocketStatus};
+
+use crate::failure::{Failure, Kind};
+
+/// A failure of the ledger, as a person is told of it. What lies behind it goes to the log.
+pub(crate) fn from_ledger(error: ledger::LedgerError) -> Failure {
+    use ledger::ErrorKind;
+    if let Some(inside) = error.inside() {
+        tracing::warn!(inside, "the ledger failed");
+    }
+    let kind = match error.kind() {
+        ErrorKind::NotFound => Kind::NotFound,
+        ErrorKind::Conflict | ErrorKind::Closed => Kind::Conflict,
+        ErrorKind::Invalid => Kind::Usage,
+        ErrorKind::Busy | ErrorKind::Unavailable => Kind::System,
+        ErrorKind::Corrupt => Kind::Defect,
+    };
+    Failure::new(kind, error.to_string())
+}

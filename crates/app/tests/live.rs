@@ -1,0 +1,253 @@
+//! The live floor over the demonstration's evidence, delivered as senders would: it must say what an
+//! investigation of the same bytes says, and go on after it was stopped.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::{Path, PathBuf};
+
+use app::access::{Caller, FirstAdmin, LoggedIn, Login, Permission};
+use app::ledger::{AlertFilter, AlertOrder, Paging, Role, SenderForm, Suppressed};
+use app::{
+    Asked, Content, Delivering, Floor, FloorOptions, Input, Kind, Meter, Options, Position,
+    Question, RuleChoice, Stages,
+};
+use model::{Level, Micros};
+
+/// Files of the demonstration that are not packed.
+const FILES: [&str; 10] = [
+    "okta/system-log.ndjson",
+    "github/audit-log.json",
+    "m365/unified-audit.ndjson",
+    "kubernetes/audit.log",
+    "web/portal-access.log",
+    "zeek/dns.log",
+    "zeek/http.log",
+    "zeek/ssl.log",
+    "cloudflare/audit-logs-v2.json",
+    "cloudflare/firewall_events.ndjson",
+];
+const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+const PASSWORD: &str = "correct horse battery";
+
+fn demo(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../demo/evidence").join(name)
+}
+
+fn options(data: &Path) -> FloorOptions {
+    FloorOptions {
+        data: data.to_owned(),
+        ledger: None,
+        rules: RuleChoice::default(),
+        content: None,
+        threads: 2,
+        log_bytes: 1 << 30,
+    }
+}
+
+async fn open(data: &Path) -> Floor {
+    Floor::open(&Content::built_in(), options(data)).await.unwrap()
+}
+
+fn login(password: &str) -> Login {
+    Login {
+        login: "anna".into(),
+        password: password.into(),
+        code: None,
+        address: HERE,
+        agent: "test".into(),
+    }
+}
+
+async fn admin(floor: &Floor) -> Caller {
+    if let Some(link) = floor.first_link().await.unwrap() {
+        let first = FirstAdmin {
+            link,
+            login: "anna".into(),
+            name: "Anna".into(),
+            password: PASSWORD.into(),
+            address: HERE,
+        };
+        floor.make_first_admin(first).await.unwrap();
+    }
+    match floor.log_in(login(PASSWORD)).await.unwrap() {
+        LoggedIn::In(_, caller) => *caller,
+        LoggedIn::CodeNeeded => panic!("no code was set up"),
+    }
+}
+
+async fn sender(floor: &Floor, caller: &Caller) -> Delivering {
+    let form = SenderForm {
+        name: "files".into(),
+        kind: "http".into(),
+        enabled: true,
+        ..SenderForm::default()
+    };
+    let made = floor.add_sender(caller, &form).await.unwrap();
+    floor.sender_by_token(&made.token).await.unwrap().unwrap()
+}
+
+async fn deliver(floor: &Floor, from: &Delivering, bytes: Vec<u8>) -> Position {
+    floor.deliver(from, "", "http 127.0.0.1".into(), bytes.into()).await.unwrap().position
+}
+
+async fn ask(floor: &Floor, caller: &Caller, sql: &str) -> Vec<serde_json::Value> {
+    let question = Question {
+        since: None,
+        until: None,
+        limit: None,
+        tables: vec![],
+        form: "ndjson".into(),
+        width: None,
+    };
+    let asked = Asked { sql: sql.into(), question };
+    let (bytes, _) = floor.ask(caller, asked).await.unwrap();
+    let lines = bytes.split(|b| *b == b'\n').filter(|line| !line.is_empty());
+    lines.map(|line| serde_json::from_slice(line).unwrap()).collect()
+}
+
+async fn ids(floor: &Floor, caller: &Caller, column: &str, table: &str) -> Vec<String> {
+    let sql = format!("SELECT {column} AS id FROM {table} ORDER BY 1");
+    let rows = ask(floor, caller, &sql).await;
+    rows.iter().map(|row| row["id"].as_str().unwrap().to_owned()).collect()
+}
+
+async fn alerts(floor: &Floor, caller: &Caller) -> BTreeSet<String> {
+    let mut all = BTreeSet::new();
+    let filter = AlertFilter { suppressed: Suppressed::Shown, ..AlertFilter::default() };
+    let mut paging = Paging::first(500);
+    loop {
+        let page = floor.alerts(caller, &filter, AlertOrder::Begun, &paging).await.unwrap();
+        let told = |row: &app::ledger::AlertRow| {
+            format!("{} {} ({})", row.alert.alert_id, row.alert.rule_title, row.alert.count)
+        };
+        all.extend(page.items.iter().map(told));
+        match page.next {
+            Some(next) => paging.after = Some(next),
+            None => return all,
+        }
+    }
+}
+
+/// Event ids, ids of findings on single events, and alert ids of an investigation of the same files.
+fn investigated(data: &Path) -> [Vec<String>; 3] {
+    let stages = Stages::load(&Content::built_in(), &RuleChoice::default());
+    let options = Options {
+        inputs: FILES.iter().map(|name| Input::Path(demo(name))).collect(),
+        data: data.to_owned(),
+        min_level: Level::Informational,
+        threads: 2,
+        again: false,
+        now: Micros::from_seconds(1_792_108_800),
+    };
+    app::investigate(&stages, &options, &Meter::default()).unwrap();
+    let column = |sql: &str| {
+        let question = Question {
+            since: None,
+            until: None,
+            limit: None,
+            tables: vec![],
+            form: "ndjson".into(),
+            width: None,
+        };
+        let mut out = Vec::new();
+        app::query(data, sql, &question, &mut out).unwrap();
+        let lines = out.split(|b| *b == b'\n').filter(|line| !line.is_empty());
+        let rows = lines.map(|line| serde_json::from_slice::<serde_json::Value>(line).unwrap());
+        rows.map(|row| row["id"].as_str().unwrap().to_owned()).collect()
+    };
+    [
+        column("SELECT event_uid AS id FROM events ORDER BY 1"),
+        column("SELECT finding_id AS id FROM findings WHERE kind = 'sigma' ORDER BY 1"),
+        column("SELECT concat(alert_id, ' ', rule_title, ' (', count, ')') AS id FROM alerts"),
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn delivered_bytes_say_what_investigated_ones_say() {
+    let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let investigated = tokio::task::spawn_blocking({
+        let folder = folders[0].path().to_owned();
+        move || investigated(&folder)
+    });
+    let data = folders[1].path();
+    let floor = open(data).await;
+    let caller = admin(&floor).await;
+    let from = sender(&floor, &caller).await;
+    // Half of it, then a stop and a start, then the other half.
+    let (first, second) = FILES.split_at(5);
+    let mut last = Position::default();
+    for name in first {
+        last = deliver(&floor, &from, fs::read(demo(name)).unwrap()).await;
+    }
+    floor.has_read(last).await;
+    floor.close().await;
+    drop(floor);
+    let floor = open(data).await;
+    let caller = admin(&floor).await;
+    for name in second {
+        last = deliver(&floor, &from, fs::read(demo(name)).unwrap()).await;
+    }
+    floor.has_read(last).await;
+    let [events, findings, alert_ids] = investigated.await.unwrap();
+    // Rows that are committed and rows that are not are one table.
+    assert_eq!(ids(&floor, &caller, "event_uid", "events").await, events);
+    let sigma = "findings WHERE kind = 'sigma'";
+    assert_eq!(ids(&floor, &caller, "finding_id", sigma).await, findings);
+    let live = alerts(&floor, &caller).await;
+    assert!(live.len() > 10);
+    let batch: BTreeSet<String> = alert_ids.into_iter().collect();
+    let missing: Vec<_> = batch.difference(&live).collect();
+    let extra: Vec<_> = live.difference(&batch).collect();
+    assert!(missing.is_empty() && extra.is_empty(), "missing {missing:#?}, extra {extra:#?}");
+    floor.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_same_bytes_delivered_twice_are_two_events() {
+    let folder = tempfile::tempdir().unwrap();
+    let floor = open(folder.path()).await;
+    let caller = admin(&floor).await;
+    let from = sender(&floor, &caller).await;
+    let line = b"{\"msg\": \"heartbeat\"}\n".to_vec();
+    deliver(&floor, &from, line.clone()).await;
+    let last = deliver(&floor, &from, line).await;
+    floor.has_read(last).await;
+    let events = ids(&floor, &caller, "event_uid", "events").await;
+    assert_eq!(events.len(), 2);
+    assert_ne!(events[0], events[1]);
+    let heard = floor.sources(&caller).await.unwrap();
+    assert!(heard.len() <= 1);
+    floor.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_may_not_is_told_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let floor = open(folder.path()).await;
+    let caller = admin(&floor).await;
+    // The link works once.
+    assert!(floor.first_link().await.unwrap().is_none());
+    let viewer = "viewing password 1";
+    floor
+        .add_user(&caller, "vera".into(), "Vera".into(), Role::Viewer, viewer.into())
+        .await
+        .unwrap();
+    let login_of = |password: &str| Login { login: "vera".into(), ..login(password) };
+    let LoggedIn::In(_, vera) = floor.log_in(login_of(viewer)).await.unwrap() else {
+        panic!("no code was set up")
+    };
+    assert!(vera.may(Permission::Read).is_ok());
+    let form = SenderForm { name: "mine".into(), ..SenderForm::default() };
+    assert_eq!(floor.add_sender(&vera, &form).await.unwrap_err().kind, Kind::Denied);
+    assert_eq!(floor.users(&vera).await.unwrap_err().kind, Kind::Denied);
+    // Guessing slows down.
+    for _ in 0..5 {
+        let failure = floor.log_in(login_of("wrong wrong wrong")).await.unwrap_err();
+        assert_eq!(failure.kind, Kind::Unauthenticated);
+    }
+    let failure = floor.log_in(login_of(viewer)).await.unwrap_err();
+    assert_eq!(failure.kind, Kind::Throttled);
+    floor.close().await;
+}

@@ -1,0 +1,17 @@
+//! The web: HTTP to [`app`] and back. Nothing is decided here: a handler reads the request, asks the use
+//! case, and writes the answer.
+//!
+//! [`routes`](self::routes) is one ordered table of all routes with what each needs; the router and the
+//! tests of who may do what are made from it. Answers that are not what was asked for are problem
+//! documents (RFC 9457).
+
+mod api;
+mod caller;
+mod problem;
+mod receive;
+mod routes;
+mod run;
+mod server;
+mod tls;
+
+pub use run::run;

@@ -1,0 +1,86 @@
+//! The whole of `serve`: opens the floor, listens, and closes it in order.
+
+use app::{Encryption, Failure, Floor, Kind, Opened, ServeOptions};
+
+use crate::server::{ServerOptions, Tls, serve};
+
+/// Serves until the process is asked to stop. Says where the floor is once it is open.
+pub fn run(options: ServeOptions, said: &(dyn Fn(&Opened) + Sync)) -> Result<(), Failure> {
+    let runtime = app::runtime()?;
+    runtime.block_on(async {
+        let data = options.floor.data.clone();
+        let floor = Floor::open(&options.content, options.floor).await?;
+        let (listen, sockets) = (options.listen, options.sockets);
+        let served = until_stopped(&floor, listen, &sockets, options.encryption, data, said).await;
+        floor.close().await;
+        served
+    })
+}
+
+async fn until_stopped(
+    floor: &Floor,
+    listen: std::net::SocketAddr,
+    sockets: &[app::Socket],
+    encryption: Encryption,
+    data: std::path::PathBuf,
+    said: &(dyn Fn(&Opened) + Sync),
+) -> Result<(), Failure> {
+    let first_link = floor.first_link().await?.map(|token| token.expose().to_owned());
+    let status = floor.status();
+    let shown = data.display().to_string();
+    let tls = match encryption {
+        Encryption::Off => Tls::Off,
+        Encryption::SelfMade(mut names) => {
+            names.extend(["localhost", "127.0.0.1", "::1"].map(str::to_owned));
+            Tls::SelfMade(names)
+        }
+        Encryption::Files { certificate, key } => Tls::Files { certificate, key },
+    };
+    let files = crate::tls::files(&tls, &data)
+        .map_err(|e| Failure::new(Kind::System, format!("cannot make a certificate: {e}")))?;
+    let mut listening = Vec::with_capacity(sockets.len());
+    for socket in sockets {
+        listening.push((socket.kind.name(), floor.listen(*socket, files.as_ref()).await?));
+    }
+    let options = ServerOptions { listen, files };
+    let (bound, url) = tokio::sync::oneshot::channel();
+    let bound = move |place: crate::server::Bound| drop(bound.send(place.url));
+    let serving = serve(floor.clone(), options, bound, stopped());
+    tokio::pin!(serving);
+    let failed = |error: std::io::Error| {
+        Failure::new(Kind::System, format!("cannot listen on {listen}: {error}"))
+            .hint("name another address with --listen")
+    };
+    tokio::select! {
+        ended = &mut serving => return ended.map_err(failed),
+        url = url => if let Ok(url) = url {
+            said(&Opened {
+                url,
+                sockets: listening,
+                data: shown,
+                rules: status.rules,
+                problems: status.content_problems,
+                first_link,
+            });
+        },
+    }
+    serving.await.map_err(failed)
+}
+
+/// Done when the process is asked to stop.
+async fn stopped() {
+    let interrupt = async { drop(tokio::signal::ctrl_c().await) };
+    #[cfg(unix)]
+    let terminate = async {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut signal) => drop(signal.recv().await),
+            Err(_) => std::future::pending().await,
+        }
+    };
+    #[cfg(not(unix))]
+    let terminate = std::future::pending::<()>();
+    tokio::select! {
+        () = interrupt => {}
+        () = terminate => {}
+    }
+}

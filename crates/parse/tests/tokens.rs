@@ -287,7 +287,10 @@ proptest! {
         let whole = read_all(text.as_bytes(), "");
         let pieces = read_with(text.as_bytes(), "", Limits { chunk, ..Limits::default() });
         prop_assert_eq!(&whole, &pieces, "in chunks of {}", chunk);
+        // What is broken in `hec` runs over lines, and its records are values inside of values: lines
+        // say nothing there.
         if whole.format == grammar.format
+            && grammar.format != "hec"
             && let Some(line) = common::hidden(&whole, text.as_bytes())
         {
             prop_assert!(false, "{:?} is in no record and no flaw of {:?}", line, text);

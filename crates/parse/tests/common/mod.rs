@@ -65,6 +65,7 @@ pub fn corpora() -> Option<PathBuf> {
 }
 
 /// A line that is neither in a record nor named by a flaw. Directives and a table's names are none.
+/// Lines of a `bulk` body come in pairs: what names one of them names the other.
 pub fn hidden(reading: &parse::Reading, bytes: &[u8]) -> Option<String> {
     let directives = matches!(reading.format, "zeek" | "w3c" | "delimited");
     // Both come in the order of the bytes, so one walk beside the lines is enough.
@@ -76,14 +77,30 @@ pub fn hidden(reading: &parse::Reading, bytes: &[u8]) -> Option<String> {
     let mut next = named.into_iter().peekable();
     let mut names = (reading.format == "delimited").then_some(());
     let mut at = 0u64;
+    let mut pair: Option<&[u8]> = None;
+    let mut named_before = false;
     for line in bytes.split_inclusive(|b| *b == b'\n') {
         let (start, end) = (at, at + line.len() as u64);
         at = end;
         while let Some((_, to)) = next.next_if(|(from, _)| *from < end) {
             covered = covered.max(to);
         }
-        let blank = line.iter().all(|b| b.is_ascii_whitespace() || *b == 0);
+        // The count of a message that is blank is blank itself.
+        let counts = reading.format == "syslog";
+        let blank = line
+            .iter()
+            .all(|b| b.is_ascii_whitespace() || *b == 0 || (counts && b.is_ascii_digit()));
+        let beside_named = std::mem::replace(&mut named_before, covered > start);
         if covered > start || blank || (directives && line.starts_with(b"#")) {
+            pair = None;
+            continue;
+        }
+        if reading.format == "bulk" {
+            match pair.replace(line) {
+                Some(_) => return Some(String::from_utf8_lossy(line).into_owned()),
+                None if beside_named => pair = None,
+                None => {}
+            }
             continue;
         }
         let text: Vec<u8> = line.iter().copied().filter(|b| !b"\0\r\n".contains(b)).collect();
@@ -92,7 +109,7 @@ pub fn hidden(reading: &parse::Reading, bytes: &[u8]) -> Option<String> {
             return Some(String::from_utf8_lossy(line).into_owned());
         }
     }
-    None
+    pair.map(|line| String::from_utf8_lossy(line).into_owned())
 }
 
 /// A small generator of numbers that are the same on every run.

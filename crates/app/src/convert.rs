@@ -6,7 +6,7 @@ use std::path::Path;
 
 use collect::{Evidence, Found, Input, Limits};
 use model::{Flaw, Provenance, Record, inert_json};
-use normalize::{Context, Normalizer};
+use normalize::{Context, Mapper, Normalizer};
 use ocsf::Export;
 
 use crate::failure::{Failure, system};
@@ -40,8 +40,13 @@ pub fn convert(
     out: &mut dyn Write,
 ) -> Result<Converted, Failure> {
     crate::investigate::missing(inputs)?;
-    let mut converter =
-        Converter { normalizer, extensions, out, done: Converted::default(), failure: None };
+    let mut converter = Converter {
+        mapper: normalizer.mapper(),
+        extensions,
+        out,
+        done: Converted::default(),
+        failure: None,
+    };
     collect::walk(inputs, &Limits::default(), spool, crate::now(), &mut |found| {
         match found {
             Found::Evidence(evidence) => converter.evidence(&evidence),
@@ -59,7 +64,7 @@ pub fn convert(
 }
 
 struct Converter<'c> {
-    normalizer: &'c Normalizer,
+    mapper: Mapper<'c>,
     extensions: bool,
     out: &'c mut dyn Write,
     done: Converted,
@@ -122,7 +127,7 @@ impl parse::Sink for Sink<'_, '_> {
             modified: self.evidence.modified,
             origin: &parcel.origin,
         };
-        let normal = self.converter.normalizer.normalize(&record, &context);
+        let normal = self.converter.mapper.normalize(&record, &context);
         let (definition, definition_version) =
             normal.definition.map_or(("", 0), |d| (&*d.name, d.version));
         let provenance = Provenance {

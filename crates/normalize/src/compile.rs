@@ -5,12 +5,15 @@ use std::sync::Arc;
 
 use ocsf::{Class, Enumeration};
 
+use crate::choice::Choice;
 use crate::condition::{self, Condition};
 use crate::definition::{ClassPlan, Definition, Maps, Plan};
 use crate::diagnostic::{Diagnostic, Reporter, Span, did_you_mean, nearest};
-use crate::expr::{Expr, Names};
+use crate::expr::Expr;
 use crate::fallback::base_class;
 use crate::index::{self, Index, Recogniser};
+use crate::live::Live;
+use crate::names::Names;
 use crate::syntax::{Ast, Step};
 use crate::target::Form;
 use crate::yaml::{self, Key, Kind, Node};
@@ -125,7 +128,7 @@ fn one<'t>(
     let names = || Names {
         look_in: look_in.clone(),
         aliases: aliases.clone(),
-        ..Names::plain(absent.clone())
+        ..Names::sharing(absent.clone())
     };
     let mut compiler = Compiler {
         names: names(),
@@ -145,6 +148,7 @@ fn one<'t>(
     if !compiler.reporter.found.is_empty() {
         return None;
     }
+    let (lens, shared) = compiler.names.finish();
     let product_columns = || {
         Some([
             (ocsf::column("metadata.product.name")?, Arc::from(product?)),
@@ -166,11 +170,14 @@ fn one<'t>(
         classes: uids,
         plan: Plan {
             open: open.unwrap_or_default(),
-            lens: compiler.names.lens,
+            lens,
+            shared,
             patterns,
             times,
             severity,
+            source: Choice::new(sources.iter().map(|(when, _)| when)),
             sources,
+            class: Choice::new(classes.iter().map(|class| &class.when)),
             classes,
             product: product_columns()?,
         },
@@ -413,6 +420,7 @@ impl Compiler<'_, '_> {
                 when: Condition::Always,
                 activity: None,
                 severity: None,
+                live: Live::new(&fields, |(_, value), slots| value.needs(slots)),
                 fields,
             });
         }
@@ -475,7 +483,8 @@ impl Compiler<'_, '_> {
         if let Some(common) = common {
             self.common(common, class, &mut fields);
         }
-        ClassPlan { class, when, activity, severity, fields }
+        let live = Live::new(&fields, |(_, value), slots| value.needs(slots));
+        ClassPlan { class, when, activity, severity, fields, live }
     }
 }
 

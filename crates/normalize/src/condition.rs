@@ -10,7 +10,8 @@ use model::Value;
 use regex::Regex;
 
 use crate::diagnostic::{Reporter, Span, did_you_mean, nearest};
-use crate::expr::{Expr, Names, Scene, regex};
+use crate::expr::{Expr, Scene, all, any, regex};
+use crate::names::Names;
 use crate::value::Val;
 use crate::words::{Table, begins, ends, holds};
 use crate::yaml::{Kind, Node};
@@ -22,7 +23,7 @@ pub(crate) enum Condition {
     All(Box<[Condition]>),
     Any(Box<[Condition]>),
     Not(Box<Condition>),
-    Test(Expr, Op),
+    Test(Box<Expr>, Op),
 }
 
 /// What is asked of a value.
@@ -59,6 +60,16 @@ impl Condition {
             Condition::Any(any) => any.iter().any(|c| c.holds(scene)),
             Condition::Not(not) => !not.holds(scene),
             Condition::Test(expr, op) => op.fits(&expr.eval(scene)),
+        }
+    }
+
+    /// Whether it may hold when none of its slots has a value, as [`Expr::needs`] says it.
+    pub(crate) fn needs(&self, slots: &mut Vec<u16>) -> bool {
+        match self {
+            Condition::Always | Condition::Not(_) | Condition::Test(_, Op::Exists(false)) => true,
+            Condition::All(parts) => all(parts, slots, Condition::needs),
+            Condition::Any(parts) => any(parts, slots, Condition::needs),
+            Condition::Test(expr, _) => expr.needs(slots),
         }
     }
 
@@ -221,7 +232,7 @@ fn test(
         None => Op::Is(table(&words, reporter)),
         Some(operator) => asked(operator, at, value, &words, reporter)?,
     };
-    Some(Condition::Test(expr, op))
+    Some(Condition::Test(Box::new(expr), op))
 }
 
 /// The words that a field is held against, with their places.

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::mem;
 use std::slice;
 use std::sync::Arc;
 
@@ -9,15 +10,18 @@ use jiff::tz::TimeZone;
 use model::{Flaw, FlawKind, LogSource, Micros, Record, inert, shortened};
 use ocsf::{Class, ColumnId, Event, Scalar};
 
+use crate::choice::Choice;
 use crate::clock::{self, Format, Frame};
 use crate::condition::Condition;
-use crate::expr::{Expr, Scene};
-use crate::lens::{Lens, Slot};
+use crate::expr::{self, Expr, Scene, Shared};
+use crate::lens::{Lens, Trail};
+use crate::live::{Awake, Live};
 use crate::open::{self, Open};
 use crate::pattern::Patterns;
+use crate::slots::Slots;
 use crate::target::Target;
 use crate::value::Val;
-use crate::{Context, Normalized};
+use crate::{Context, Normalized, mapper};
 
 /// A source definition, compiled.
 #[derive(Debug)]
@@ -45,10 +49,15 @@ pub struct Definition {
 pub(crate) struct Plan {
     pub(crate) open: Vec<Open>,
     pub(crate) lens: Lens,
+    pub(crate) shared: Vec<Shared>,
     pub(crate) patterns: Vec<Patterns>,
     pub(crate) times: Vec<TimeRule>,
     pub(crate) severity: Option<Expr>,
+    /// Which of `sources` a record has.
+    pub(crate) source: Choice,
     pub(crate) sources: Vec<(Condition, Box<[Arc<LogSource>]>)>,
+    /// Which of `classes` it is of.
+    pub(crate) class: Choice,
     pub(crate) classes: Vec<ClassPlan>,
     pub(crate) product: [(ColumnId, Arc<str>); 2],
 }
@@ -67,6 +76,8 @@ pub(crate) struct ClassPlan {
     pub(crate) activity: Option<Expr>,
     pub(crate) severity: Option<Expr>,
     pub(crate) fields: Vec<(Target, Expr)>,
+    /// The fields by the slots that they are made of.
+    pub(crate) live: Live,
 }
 
 /// An event, and which of the definition's log sources it has.
@@ -77,6 +88,14 @@ struct Made<'r> {
     time_found: bool,
 }
 
+/// What a thread remembers of the records of a definition.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    trail: Trail,
+    /// For each class, the fields that the last record of it had something for.
+    classes: Vec<Awake>,
+}
+
 static NO_LOGSOURCE: std::sync::LazyLock<Arc<LogSource>> = std::sync::LazyLock::new(Arc::default);
 
 /// What stands for an unknown log source.
@@ -85,11 +104,13 @@ pub(crate) fn no_logsource() -> &'static Arc<LogSource> {
 }
 
 impl Definition {
-    /// Makes the event of a record.
+    /// Makes the event of a record. `place` is the definition's among all.
     pub(crate) fn apply<'r>(
         &'r self,
         record: &'r Record<'r>,
         context: &Context<'_>,
+        place: usize,
+        memory: &mut mapper::Memory,
     ) -> Normalized<'r> {
         let opened = match self.plan.open.as_slice() {
             [] => None,
@@ -97,7 +118,7 @@ impl Definition {
         };
         let made = match &opened {
             Some(opened) => {
-                let made = self.make(opened, context);
+                let made = self.make(opened, context, place, memory);
                 Made {
                     event: open::own(&made.event),
                     source: made.source,
@@ -105,7 +126,7 @@ impl Definition {
                     time_found: made.time_found,
                 }
             }
-            None => self.make(record, context),
+            None => self.make(record, context, place, memory),
         };
         let sources = made.source.and_then(|at| self.plan.sources.get(at));
         let logsources = sources.map_or_else(|| slice::from_ref(no_logsource()), |(_, all)| all);
@@ -119,11 +140,27 @@ impl Definition {
         }
     }
 
-    fn make<'r>(&'r self, record: &'r Record<'r>, context: &Context<'_>) -> Made<'r> {
+    fn make<'r>(
+        &'r self,
+        record: &'r Record<'r>,
+        context: &Context<'_>,
+        place: usize,
+        memory: &mut mapper::Memory,
+    ) -> Made<'r> {
         let plan = &self.plan;
-        let mut slots = vec![Slot::default(); plan.lens.len()];
-        plan.lens.fill(&record.fields, &mut slots);
+        let mapper::Memory { layouts, slots: room, definitions, generation, .. } = memory;
+        if definitions.len() <= place {
+            definitions.resize_with(place + 1, || None);
+        }
+        let own = definitions.get_mut(place).map(Option::get_or_insert_default);
+        let (trail, woken) = own.map(|m| (&mut m.trail, &mut m.classes)).unzip();
+        let known = trail.map(|trail| {
+            trail.begin(*generation);
+            (layouts, trail)
+        });
+        let mut slots = plan.lens.fill(&record.fields, known, mem::take(room));
         let pattern = plan.capture(&mut slots, record, context);
+        let cells = expr::cells(&plan.shared);
         let scene = Scene {
             slots: &slots,
             lens: &plan.lens,
@@ -131,20 +168,29 @@ impl Definition {
             parser: context.parser,
             origin: context.origin,
             pattern,
+            cells: &cells,
         };
         let mut flaws = Vec::new();
         let time = plan.time(&scene, context, &mut flaws);
         let fallback = context.modified.unwrap_or(context.received_at);
-        let chosen = plan.classes.iter().find(|c| c.when.holds(&scene));
-        let class = chosen.map_or_else(crate::fallback::base_class, |c| c.class);
+        let chosen = plan.class.first(&scene, |at| plan.classes.get(at).map(|c| &c.when));
+        let chosen = chosen.and_then(|number| Some((number, plan.classes.get(number)?)));
+        let class = chosen.map_or_else(crate::fallback::base_class, |(_, plan)| plan.class);
         let mut event = Event::new(class, time.unwrap_or(fallback));
         for (column, text) in &plan.product {
             event.set(*column, Scalar::text(text));
         }
-        if let Some(class_plan) = chosen {
-            class_plan.fill(&mut event, &scene, plan.severity.as_ref());
+        if let Some((number, class_plan)) = chosen {
+            let mut other = Awake::default();
+            let woken = woken.and_then(|woken| {
+                woken.resize_with(plan.classes.len(), Awake::default);
+                woken.get_mut(number)
+            });
+            let awake = woken.unwrap_or(&mut other);
+            class_plan.fill(&mut event, &scene, plan.severity.as_ref(), awake);
         }
-        let source = plan.sources.iter().position(|(when, _)| when.holds(&scene));
+        let source = plan.source.first(&scene, |at| plan.sources.get(at).map(|(when, _)| when));
+        *room = Slots::reuse(slots, 0);
         Made { event, source, flaws, time_found: time.is_some() }
     }
 }
@@ -152,7 +198,7 @@ impl Definition {
 impl Plan {
     fn capture<'r>(
         &'r self,
-        slots: &mut [Slot<'r>],
+        slots: &mut Slots<'r>,
         record: &'r Record<'r>,
         context: &Context<'_>,
     ) -> Option<&'r str> {
@@ -166,21 +212,20 @@ impl Plan {
                 parser: context.parser,
                 origin: context.origin,
                 pattern: matched,
+                cells: &expr::cells(&self.shared),
             };
             let name = patterns.apply(&scene, &mut captured);
             for (slot, text) in captured.drain(..) {
-                if let Some(place) = slots.get_mut(usize::from(slot)) {
-                    place.got = text;
-                }
+                slots.put(slot, text);
             }
             matched = name.or(matched);
         }
         matched
     }
 
-    fn time(
-        &self,
-        scene: &Scene<'_, '_>,
+    fn time<'r>(
+        &'r self,
+        scene: &Scene<'_, 'r>,
         context: &Context<'_>,
         flaws: &mut Vec<Flaw>,
     ) -> Option<Micros> {
@@ -218,6 +263,7 @@ impl ClassPlan {
         event: &mut Event<'r>,
         scene: &Scene<'_, 'r>,
         severity: Option<&'r Expr>,
+        last: &mut Awake,
     ) {
         if let Some(activity) = &self.activity {
             let (id, word) = enumerated(activity.eval(scene), self.class.activities);
@@ -230,8 +276,12 @@ impl ClassPlan {
                 event.severity = enumerated(val, SEVERITIES).0;
             }
         }
-        for (target, expr) in &self.fields {
-            expr.offer(scene, &mut |val| target.put(event, val));
+        for field in self.live.awake(scene.slots.filled(), last) {
+            if let Some((target, expr)) = self.fields.get(*field as usize)
+                && !target.is_settled(event)
+            {
+                expr.offer(scene, &mut |val| target.put(event, val));
+            }
         }
     }
 }
@@ -262,9 +312,11 @@ fn enumerated<'r>(
         let n = i32::try_from(val.int()?).ok()?;
         rows.iter().any(|(row, _)| *row == n).then_some(n)
     });
-    match (number, val.text()) {
-        (Some(number), _) => (number, None),
-        (None, Some(word)) if !word.is_empty() => (99, Some(word)),
+    if let Some(number) = number {
+        return (number, None);
+    }
+    match val.text() {
+        Some(word) if !word.is_empty() => (99, Some(word)),
         _ => (0, None),
     }
 }

@@ -1,17 +1,17 @@
 //! Expressions: compiled against the slots of a lens, evaluated without copies.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::cell::OnceCell;
 
 use model::{Record, Value};
 use regex::Regex;
 
-use crate::clock;
+use crate::choice::Choice;
 use crate::condition::Condition;
-use crate::diagnostic::{Reporter, Span, did_you_mean, nearest};
-use crate::function::{self, FUNCTIONS, Function, Kind as ArgKind, Word};
-use crate::lens::{Got, Lens, Slot, follow};
-use crate::syntax::{self, Ast, Step};
+use crate::function::{Function, Word};
+use crate::lens::{Lens, follow};
+use crate::slots::{Got, Slots};
+use crate::syntax::Step;
 use crate::target::Member;
 use crate::value::Val;
 use crate::words::Table;
@@ -30,10 +30,12 @@ pub(crate) enum Expr {
     /// Texts and values, joined; nothing when one of them is missing.
     Template(Box<[Expr]>),
     Call(Call),
+    /// A call that is made once for a record.
+    Shared(SharedCall),
     /// A word of the record in another word.
     Map(Box<Mapping>),
     /// The first whose condition holds.
-    Cases(Box<[(Condition, Expr)]>),
+    Cases(Choice, Box<[(Condition, Expr)]>),
     /// The elements of a list, each turned into a value.
     Each(Box<Each>),
     /// One object for a list, made of the record itself.
@@ -49,10 +51,39 @@ pub(crate) type Members = Box<[(Member, Expr)]>;
 
 #[derive(Debug)]
 pub(crate) struct Call {
-    function: &'static Function,
-    value: Box<Expr>,
-    words: Box<[Word]>,
-    tail: Box<[Step]>,
+    pub(crate) function: &'static Function,
+    pub(crate) value: Box<Expr>,
+    pub(crate) words: Box<[Word]>,
+    pub(crate) tail: Box<[Step]>,
+}
+
+/// A dear call that stands in several expressions.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) function: &'static Function,
+    pub(crate) value: Expr,
+    pub(crate) words: Box<[Word]>,
+}
+
+/// A shared call by its number, then steps into what it gave.
+#[derive(Debug)]
+pub(crate) struct SharedCall {
+    pub(crate) number: u16,
+    pub(crate) tail: Box<[Step]>,
+    /// The slots that it needs; none when it needs none.
+    pub(crate) needs: Option<Box<[u16]>>,
+}
+
+/// A shared call, and what it gave for a record once it was made.
+#[derive(Debug)]
+pub(crate) struct Cell<'r> {
+    call: &'r Shared,
+    made: OnceCell<Val<'r>>,
+}
+
+/// The shared calls of a record, none of them made yet.
+pub(crate) fn cells(shared: &[Shared]) -> Vec<Cell<'_>> {
+    shared.iter().map(|call| Cell { call, made: OnceCell::new() }).collect()
 }
 
 #[derive(Debug)]
@@ -93,45 +124,45 @@ pub(crate) enum Engine {
     Raw,
 }
 
-const ENGINE: [(&str, Engine); 4] = [
-    ("$pattern", Engine::Pattern),
-    ("$parser", Engine::Parser),
-    ("$origin", Engine::Origin),
-    ("$raw", Engine::Raw),
-];
-
-/// Where names are resolved while expressions are compiled.
-pub(crate) struct Names {
-    pub(crate) lens: Lens,
-    /// Where a path is looked for, best first; each is a path, the empty one the record itself.
-    pub(crate) look_in: Vec<Vec<Step>>,
-    /// Captures of message patterns: they come before fields of the same name.
-    pub(crate) captures: HashMap<Box<str>, u16>,
-    /// The definition's own names for expressions.
-    pub(crate) aliases: HashMap<Box<str>, Ast>,
-}
+/// Bytes of a template's text that are set aside at first.
+const TEMPLATE: usize = 80;
 
 /// What is known while a record is evaluated.
 #[derive(Clone, Copy)]
 pub(crate) struct Scene<'s, 'r> {
-    pub(crate) slots: &'s [Slot<'r>],
+    pub(crate) slots: &'s Slots<'r>,
     pub(crate) lens: &'s Lens,
     pub(crate) record: &'r Record<'r>,
     pub(crate) parser: &'s str,
     pub(crate) origin: &'s str,
     pub(crate) pattern: Option<&'r str>,
+    pub(crate) cells: &'s [Cell<'r>],
 }
 
 impl<'r> Scene<'_, 'r> {
-    fn slot(&self, slots: &[u16]) -> Val<'r> {
+    /// What the first of some slots has that has something.
+    #[inline]
+    pub(crate) fn slot(&self, slots: &[u16]) -> Val<'r> {
         for slot in slots {
-            match self.slots.get(usize::from(*slot)).map(|s| s.got) {
+            match self.slots.get(*slot) {
                 Some(Got::Value(value)) => return Val::Ref(value),
                 Some(Got::Text(text)) => return Val::Text(Cow::Borrowed(text)),
-                _ => {}
+                None => {}
             }
         }
         Val::None
+    }
+
+    /// What a shared call gives, which is made when it is asked for first.
+    fn shared(&self, call: &SharedCall) -> Val<'r> {
+        let Some(cell) = self.cells.get(usize::from(call.number)) else { return Val::None };
+        let Shared { function, value, words } = cell.call;
+        match cell.made.get_or_init(|| function.call(value.eval(self), words)) {
+            made if call.tail.is_empty() => made.clone(),
+            Val::Ref(value) => dig(value, &call.tail),
+            Val::Owned(value) => dig_owned(value, &call.tail),
+            _ => Val::None,
+        }
     }
 
     /// What a record has at a path; the words for nothing are nothing.
@@ -146,6 +177,11 @@ impl<'r> Scene<'_, 'r> {
 }
 
 impl Expr {
+    /// The first value whose condition holds.
+    pub(crate) fn cases(cases: Vec<(Condition, Expr)>) -> Self {
+        Self::Cases(Choice::new(cases.iter().map(|(when, _)| when)), cases.into())
+    }
+
     /// The value in a scene. Most values are slots, and most slots of an event are empty, so these are
     /// looked at where they are asked for.
     #[inline]
@@ -174,21 +210,22 @@ impl Expr {
                 all.iter().map(|e| e.eval(scene)).find(|v| !v.is_none()).unwrap_or(Val::None)
             }
             Expr::Template(pieces) => {
-                let mut text = String::new();
+                let mut text = String::with_capacity(TEMPLATE);
                 for piece in pieces {
-                    match piece.eval(scene).text() {
-                        Some(piece) => text.push_str(&piece),
-                        None => return Val::None,
+                    if !piece.eval(scene).write(&mut text) {
+                        return Val::None;
                     }
                 }
                 Val::Text(Cow::Owned(text))
             }
             Expr::Call(call) => scene.present(call.eval(scene)),
+            Expr::Shared(call) => scene.present(scene.shared(call)),
             Expr::Map(mapping) => mapping.eval(scene),
-            Expr::Cases(cases) => cases
-                .iter()
-                .find(|(when, _)| when.holds(scene))
-                .map_or(Val::None, |(_, value)| value.eval(scene)),
+            Expr::Cases(choice, cases) => {
+                let first = choice.first(scene, |at| cases.get(at).map(|(when, _)| when));
+                let found = first.and_then(|at| cases.get(at));
+                found.map_or(Val::None, |(_, value)| value.eval(scene))
+            }
             Expr::Each(each) => each.eval(scene),
             Expr::Object(object) => {
                 let (when, members) = &**object;
@@ -232,6 +269,44 @@ impl Expr {
         }
     }
 
+    /// Whether it may have a value when none of its slots has one. Adds those slots: when it may not
+    /// and they are all empty, it has no value.
+    pub(crate) fn needs(&self, slots: &mut Vec<u16>) -> bool {
+        match self {
+            Expr::Slots(own) | Expr::Deep(own, _) => {
+                slots.extend_from_slice(own);
+                false
+            }
+            Expr::Const(_) | Expr::Engine(_) => true,
+            Expr::Either(all) | Expr::List(all) => any(all, slots, Expr::needs),
+            Expr::Template(pieces) => all(pieces, slots, Expr::needs),
+            Expr::Call(call) => call.value.needs(slots),
+            Expr::Shared(call) => {
+                slots.extend(call.needs.iter().flatten());
+                call.needs.is_none()
+            }
+            Expr::Map(mapping) => any(
+                [Some(&mapping.from), mapping.default.as_ref()].iter().flatten(),
+                slots,
+                |expr, slots| expr.needs(slots),
+            ),
+            Expr::Cases(_, cases) => any(cases, slots, |(when, value), slots| {
+                all([Err(when), Ok(value)], slots, |part, slots| match part {
+                    Err(when) => when.needs(slots),
+                    Ok(value) => value.needs(slots),
+                })
+            }),
+            Expr::Each(each) => each.list.needs(slots),
+            Expr::Object(object) => {
+                let (when, members) = &**object;
+                all([Err(when), Ok(members)], slots, |part, slots| match part {
+                    Err(when) => when.needs(slots),
+                    Ok(members) => any(members, slots, |(_, value), slots| value.needs(slots)),
+                })
+            }
+        }
+    }
+
     /// The constant, when it is one.
     pub(crate) fn constant(&self) -> Option<&Value<'static>> {
         match self {
@@ -241,16 +316,30 @@ impl Expr {
     }
 }
 
-/// Alternatives that are all plain paths are one list of slots.
-fn either(all: Vec<Expr>) -> Expr {
-    if !all.iter().all(|e| matches!(e, Expr::Slots(_))) {
-        return Expr::Either(all.into());
+/// Of parts of which one is enough: every slot counts.
+pub(crate) fn any<T>(
+    parts: impl IntoIterator<Item = T>,
+    slots: &mut Vec<u16>,
+    mut needs: impl FnMut(T, &mut Vec<u16>) -> bool,
+) -> bool {
+    let mut may = false;
+    for part in parts {
+        may |= needs(part, slots);
     }
-    let slots = all.iter().flat_map(|e| match e {
-        Expr::Slots(slots) => slots.iter().copied(),
-        _ => [].iter().copied(),
-    });
-    Expr::Slots(slots.collect())
+    may
+}
+
+/// Of parts that are all wanted: the slots of the first that has nothing without them are enough.
+pub(crate) fn all<T>(
+    parts: impl IntoIterator<Item = T>,
+    slots: &mut Vec<u16>,
+    mut needs: impl FnMut(T, &mut Vec<u16>) -> bool,
+) -> bool {
+    let before = slots.len();
+    parts.into_iter().all(|part| {
+        slots.truncate(before);
+        needs(part, slots)
+    })
 }
 
 /// Makes an object; nothing when none of its members has a value.
@@ -290,6 +379,11 @@ fn dig<'r>(value: &'r Value<'r>, steps: &[Step]) -> Val<'r> {
     Val::Ref(at)
 }
 
+/// As [`dig`], in what does not live as long as the record: what is found is copied.
+fn dig_owned<'r>(value: &Value<'_>, steps: &[Step]) -> Val<'r> {
+    dig(value, steps).value().map_or(Val::None, |found| Val::Owned(found.into_owned()))
+}
+
 impl Call {
     fn eval<'r>(&'r self, scene: &Scene<'_, 'r>) -> Val<'r> {
         let out = self.function.call(self.value.eval(scene), &self.words);
@@ -298,10 +392,7 @@ impl Call {
         }
         match out {
             Val::Ref(value) => dig(value, &self.tail),
-            Val::Owned(value) => match dig(&value.into_owned(), &self.tail).value() {
-                Some(value) => Val::Owned(value.into_owned()),
-                None => Val::None,
-            },
+            Val::Owned(value) => dig_owned(&value, &self.tail),
             _ => Val::None,
         }
     }
@@ -356,11 +447,12 @@ impl Each {
         };
         let scene = Scene {
             record: &record,
-            slots: &[],
+            slots: &Slots::default(),
             lens: &self.lens,
             parser: scene.parser,
             origin: scene.origin,
             pattern: None,
+            cells: &[],
         };
         let mut made = Vec::new();
         self.one(item, &scene, &mut made);
@@ -371,8 +463,7 @@ impl Each {
         if item.is_empty() {
             return;
         }
-        let mut slots = vec![Slot::default(); self.lens.len()];
-        self.lens.fill(item, &mut slots);
+        let slots = self.lens.fill(item, None, Slots::default());
         let scene = Scene { slots: &slots, lens: &self.lens, ..*scene };
         if !self.when.holds(&scene) {
             return;
@@ -381,178 +472,6 @@ impl Each {
             Yield::One(expr) => out.extend(expr.eval(&scene).value()),
             Yield::Object(members) => out.extend(assemble(members, &scene)),
         }
-    }
-}
-
-impl Names {
-    /// Names of which none are captures, looked for in the value itself.
-    pub(crate) fn plain(absent: Vec<Box<str>>) -> Self {
-        Self {
-            lens: Lens::new(absent),
-            look_in: vec![Vec::new()],
-            captures: HashMap::new(),
-            aliases: HashMap::new(),
-        }
-    }
-
-    /// Compiles the text of a value in `fields`.
-    pub(crate) fn whole(
-        &mut self,
-        text: &str,
-        at: Span,
-        reporter: &mut Reporter<'_>,
-    ) -> Option<Expr> {
-        let ast = syntax::whole(text, at);
-        self.finish(ast, reporter)
-    }
-
-    /// Compiles the text of `from`, `each` or of a condition's key.
-    pub(crate) fn path(
-        &mut self,
-        text: &str,
-        at: Span,
-        reporter: &mut Reporter<'_>,
-    ) -> Option<Expr> {
-        let ast = syntax::alternatives(text, at);
-        self.finish(ast, reporter)
-    }
-
-    fn finish(
-        &mut self,
-        ast: Result<Ast, syntax::Wrong>,
-        reporter: &mut Reporter<'_>,
-    ) -> Option<Expr> {
-        match ast {
-            Ok(ast) => self.compile(&ast, reporter),
-            Err(wrong) => {
-                let help = "paths look like `a.b`, `a[0].b`, `a[type=User].b`; other names stand \
-                            in backticks, texts in quotes or after `=`";
-                reporter.add(
-                    "S007",
-                    wrong.span,
-                    "this expression cannot be read",
-                    wrong.label,
-                    help,
-                );
-                None
-            }
-        }
-    }
-
-    fn compile(&mut self, ast: &Ast, reporter: &mut Reporter<'_>) -> Option<Expr> {
-        Some(match ast {
-            Ast::Path(path) => return self.compile_path(path, reporter),
-            Ast::Int(n) => Expr::Const(Value::Int(*n)),
-            Ast::Float(x) => Expr::Const(Value::Float(*x)),
-            Ast::Bool(b) => Expr::Const(Value::Bool(*b)),
-            Ast::Text(text, at) => {
-                if !text.contains(['{', '}']) {
-                    return Some(Expr::Const(Value::Str(Cow::Owned(text.clone()))));
-                }
-                let inner = syntax::template(text, *at, 1);
-                return self.finish(inner, reporter);
-            }
-            Ast::Template(pieces) => {
-                let compile = |piece: &Ast| match piece {
-                    Ast::Text(text, _) => Some(Expr::Const(Value::Str(Cow::Owned(text.clone())))),
-                    other => self.compile(other, reporter),
-                };
-                Expr::Template(pieces.iter().map(compile).collect::<Option<_>>()?)
-            }
-            Ast::Either(all) => {
-                either(all.iter().map(|a| self.compile(a, reporter)).collect::<Option<_>>()?)
-            }
-            Ast::Call { name, span, args, tail } => {
-                return self.compile_call(name, *span, args, tail, reporter);
-            }
-        })
-    }
-
-    fn compile_path(&mut self, path: &syntax::Path, reporter: &mut Reporter<'_>) -> Option<Expr> {
-        if let [Step::Key(name)] = path.steps.as_slice()
-            && name.starts_with('$')
-        {
-            if let Some((_, engine)) = ENGINE.iter().find(|(n, _)| *n == &**name) {
-                return Some(Expr::Engine(*engine));
-            }
-            let help = "the engine knows `$pattern`, `$parser`, `$origin`, `$raw`, and `$` for the \
-                        record or element itself";
-            reporter.add("S016", path.span, format!("unknown name `{name}`"), "this", help);
-            return None;
-        }
-        if let [Step::Key(name)] = path.steps.as_slice()
-            && let Some(alias) = self.aliases.remove(name)
-        {
-            // Inside its own meaning a name is the field of that name.
-            let expr = self.compile(&alias, reporter);
-            self.aliases.insert(name.clone(), alias);
-            return expr;
-        }
-        let is_key = |s: &&Step| matches!(s, Step::Key(_) | Step::Any);
-        let head: Vec<Step> = path.steps.iter().take_while(is_key).cloned().collect();
-        let tail: Vec<Step> = path.steps.iter().skip(head.len()).cloned().collect();
-        let mut slots = Vec::new();
-        if let [Step::Key(name)] = head.as_slice() {
-            slots.extend(self.captures.get(name).copied());
-        }
-        slots.push(self.lens.slot(&self.look_in, &head));
-        if self.lens.is_full() {
-            reporter.add("S002", path.span, "too many paths in one definition", "here", "");
-            return None;
-        }
-        Some(if tail.is_empty() {
-            Expr::Slots(slots.into())
-        } else {
-            Expr::Deep(slots.into(), tail.into())
-        })
-    }
-
-    fn compile_call(
-        &mut self,
-        name: &str,
-        span: Span,
-        args: &[Ast],
-        tail: &[Step],
-        reporter: &mut Reporter<'_>,
-    ) -> Option<Expr> {
-        let Some(function) = function::named(name) else {
-            let near = nearest(name, FUNCTIONS.iter().map(|f| f.name));
-            let help = match did_you_mean(&near) {
-                help if help.is_empty() => "docs/adding/source.md lists the functions".to_owned(),
-                help => help,
-            };
-            let title = format!("there is no function `{name}`");
-            reporter.add("S008", span, title, "not a function", help);
-            return None;
-        };
-        let most = function.rest.len() + 1;
-        let least = most - function.optional;
-        if !(least..=most).contains(&args.len()) {
-            let expected =
-                if least == most { most.to_string() } else { format!("{least} to {most}") };
-            let title = format!("`{name}` takes {expected} arguments, not {}", args.len());
-            reporter.add("S009", span, title, "here", format!("as in {}", function.example));
-            return None;
-        }
-        let (value, rest) = args.split_first()?;
-        let value = Box::new(self.compile(value, reporter)?);
-        let mut words = Vec::new();
-        for (kind, arg) in function.rest.iter().zip(rest) {
-            match read_word(*kind, arg) {
-                Ok(word) => words.push(word),
-                Err((code, why)) => {
-                    let at = match arg {
-                        Ast::Text(_, at) => *at,
-                        Ast::Path(path) => path.span,
-                        _ => span,
-                    };
-                    let title = format!("a wrong argument of `{name}`");
-                    reporter.add(code, at, title, why, format!("as in {}", function.example));
-                    return None;
-                }
-            }
-        }
-        Some(Expr::Call(Call { function, value, words: words.into(), tail: tail.into() }))
     }
 }
 
@@ -572,23 +491,4 @@ pub(crate) fn regex(pattern: &str) -> Result<Regex, String> {
         }
         other => other.to_string(),
     })
-}
-
-fn read_word(kind: ArgKind, arg: &Ast) -> Result<Word, (&'static str, String)> {
-    let text = match (kind, arg) {
-        (ArgKind::Int, Ast::Int(n)) => return Ok(Word::Int(*n)),
-        (ArgKind::Int, _) => return Err(("S009", "a whole number is expected".to_owned())),
-        (_, Ast::Text(text, _)) => text,
-        _ => return Err(("S009", "a text in quotes is expected".to_owned())),
-    };
-    match kind {
-        ArgKind::Pattern => regex(text).map(Word::Pattern).map_err(|why| ("S010", why)),
-        ArgKind::TimeFormat => match clock::Format::named(text) {
-            Some(format) => Ok(Word::TimeFormat(format)),
-            None => {
-                Err(("S015", format!("a pattern with % or one of {}", clock::NAMES.join(", "))))
-            }
-        },
-        ArgKind::Text | ArgKind::Int => Ok(Word::Text(text.as_str().into())),
-    }
 }

@@ -1,6 +1,7 @@
 //! Records that no definition knows: still events, with their time where it can be found.
 
 use std::borrow::Cow;
+use std::mem;
 use std::sync::LazyLock;
 
 use jiff::tz::TimeZone;
@@ -9,7 +10,9 @@ use ocsf::{Class, Event, Scalar};
 
 use crate::clock::{self, Format, Frame};
 use crate::definition::no_logsource;
-use crate::lens::{Got, Lens, Slot};
+use crate::lens::Lens;
+use crate::mapper::Memory;
+use crate::slots::{Got, Slots};
 use crate::syntax::Step;
 use crate::value::{Val, bare};
 use crate::{Context, Normalized};
@@ -84,11 +87,17 @@ pub(crate) fn base_class() -> &'static Class {
 }
 
 /// The base event of a record.
-pub(crate) fn apply<'r>(record: &'r Record<'r>, context: &Context<'_>) -> Normalized<'r> {
+pub(crate) fn apply<'r>(
+    record: &'r Record<'r>,
+    context: &Context<'_>,
+    memory: &mut Memory,
+) -> Normalized<'r> {
     let usual = &*USUAL;
-    let mut slots = vec![Slot::default(); usual.lens.len()];
-    usual.lens.fill(&record.fields, &mut slots);
-    let got = |slot: &u16| slots.get(usize::from(*slot)).map(|s| s.got);
+    let Memory { layouts, fallback, slots: room, generation, .. } = memory;
+    fallback.begin(*generation);
+    let known = Some((layouts, fallback));
+    let slots = usual.lens.fill(&record.fields, known, mem::take(room));
+    let got = |slot: &u16| slots.get(*slot);
     let value = |slot: &u16| match got(slot) {
         Some(Got::Value(value)) => Val::Ref(value),
         _ => Val::None,
@@ -115,6 +124,7 @@ pub(crate) fn apply<'r>(record: &'r Record<'r>, context: &Context<'_>) -> Normal
             event.set(column, Scalar::text(text));
         }
     }
+    *room = Slots::reuse(slots, 0);
     Normalized {
         event,
         definition: None,

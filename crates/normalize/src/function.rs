@@ -26,6 +26,8 @@ pub(crate) struct Function {
     /// `input → output`, for the documentation.
     pub(crate) example: &'static str,
     run: Run,
+    /// True where it reads a whole text, which is done once for a record.
+    pub(crate) dear: bool,
 }
 
 // Each takes its value whole: most cut it or hand it on.
@@ -74,7 +76,11 @@ const fn f(
     example: &'static str,
     run: Run,
 ) -> Function {
-    Function { name, rest, optional, about, example, run }
+    Function { name, rest, optional, about, example, run, dear: false }
+}
+
+const fn dear(function: Function) -> Function {
+    Function { dear: true, ..function }
 }
 
 use Kind::{Int, Pattern, Text, TimeFormat};
@@ -100,7 +106,7 @@ pub(crate) static FUNCTIONS: &[Function] = &[
     f("int", &[], 0, "a whole number, also of text and of 0x…", "int(x): 0x1f → 31", other::int),
     f("ip", &[], 0, "an address; a port, brackets, a zone and ::ffff: are taken off", "ip(x): ::ffff:10.0.0.1 → 10.0.0.1", web::ip_of),
     f("join", &[Text], 0, "the elements of a list as one text", "join(x, \", \"): [a, b] → a, b", text::join),
-    f("json", &[], 0, "what a text of JSON says; a path may follow", "json(x).a.b", other::json),
+    dear(f("json", &[], 0, "what a text of JSON says; a path may follow", "json(x).a.b", other::json)),
     f("json_text", &[], 0, "a list or a map as a text of JSON", "json_text(x): {a: 1} → {\"a\":1}", other::json_text),
     f("last", &[], 0, "the last element of a list", "last(x): [a, b] → b", other::last),
     f("length", &[], 0, "how many elements a list has, or characters a text", "length(x): [a, b] → 2", other::length),
@@ -123,7 +129,7 @@ pub(crate) static FUNCTIONS: &[Function] = &[
     f("url_query", &[], 0, "the query of a URL, or of a request's target", "url_query(x): /c?d=1 → d=1", web::url_query),
     f("url_scheme", &[], 0, "the scheme of a URL", "url_scheme(x): https://a.b/ → https", web::url_scheme),
     f("user", &[], 0, "the user of DOMAIN\\user or user@domain", "user(x): CORP\\eve → eve", text::user),
-    f("xml", &[], 0, "what a text of XML says; a path may follow", "xml(x).Event.System", other::xml),
+    dear(f("xml", &[], 0, "what a text of XML says; a path may follow", "xml(x).Event.System", other::xml)),
 ];
 
 /// Applies a cut to a text without copying it where it is borrowed.

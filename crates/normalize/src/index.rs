@@ -4,19 +4,25 @@
 //! path has a value", one for "this path has one of these words". A record is walked once, its bits
 //! are set, and the first shape, best first, whose bits are all there and whose remaining
 //! conditions hold is the answer. The order of shapes is by what they ask and then by name, so the
-//! answer depends neither on the order of files nor on the records before.
+//! answer depends neither on the order of files nor on the records before. Only probes of paths that
+//! the record has are asked, and only shapes of which the rarest bit is set are looked at.
 
 use std::collections::HashMap;
+use std::mem;
 
 use model::Record;
 
 use crate::condition::{Condition, Op};
 use crate::diagnostic::{Reporter, did_you_mean, nearest};
-use crate::expr::{Expr, Names, Scene};
-use crate::lens::Slot;
+use crate::expr::{self, Expr, Scene, Shared};
+use crate::lens::{Lens, Trail};
+use crate::live::{self, Awake, Live};
+use crate::names::Names;
+use crate::slots::Slots;
 use crate::syntax::{Ast, Step};
 use crate::words::Table;
 use crate::yaml::{Kind, Node};
+use crate::{Context, mapper};
 
 /// The parsers that a shape may name, which are the rows of the table in `parse`.
 pub(crate) const PARSERS: [&str; 13] = [
@@ -46,33 +52,51 @@ pub(crate) struct Recogniser {
     pub(crate) node: Node,
 }
 
-/// The index: one part for each parser.
+/// The index: for each parser a part, in the order of [`PARSERS`], where shapes name the parser.
 #[derive(Debug, Default)]
 pub(crate) struct Index {
-    parts: HashMap<&'static str, Part>,
+    parts: Vec<Option<Part>>,
+}
+
+/// What a thread remembers of the records of one parser.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    trail: Trail,
+    probes: Awake,
+    /// The bits that follow from which slots are filled, and the probes that must be asked beside.
+    given: Vec<u64>,
+    asked: Vec<u32>,
+    shapes: Awake,
+    bits: Vec<u64>,
 }
 
 #[derive(Debug)]
 struct Part {
-    names: crate::lens::Lens,
+    lens: Lens,
+    shared: Vec<Shared>,
     probes: Vec<Probe>,
+    /// The probes by the slots that they look at.
+    live_probes: Live,
     shapes: Vec<Shape>,
-    words: usize,
+    /// The shapes by the rarest of the bits that they need.
+    live_shapes: Live,
+    /// How many bits there are.
+    bits: usize,
 }
 
 /// One path that is asked about.
 #[derive(Debug)]
 struct Probe {
     expr: Expr,
-    present: Option<u32>,
+    present: Option<u16>,
     /// Word to the set of bits that it sets.
     table: Option<Table<u32>>,
-    sets: Vec<Vec<u32>>,
+    sets: Vec<Vec<u16>>,
 }
 
 #[derive(Debug)]
 struct Shape {
-    need: Box<[u64]>,
+    need: Box<[u16]>,
     rest: Condition,
     definition: usize,
     rank: (std::cmp::Reverse<i64>, std::cmp::Reverse<usize>, Box<str>),
@@ -147,7 +171,7 @@ fn compile(
     let mut rest = Vec::new();
     for item in shape.get("lacks").map(Node::items).unwrap_or_default() {
         let path = names.path(item.as_text().unwrap_or_default(), item.inner(), reporter)?;
-        rest.push(Condition::Test(path, Op::Exists(false)));
+        rest.push(Condition::Test(Box::new(path), Op::Exists(false)));
     }
     match crate::condition::compile(shape.get("when"), names, reporter)? {
         Condition::Always => {}
@@ -160,7 +184,7 @@ fn compile(
 impl Index {
     /// Builds the index of sound recognisers.
     pub(crate) fn build(recognisers: &[Recogniser]) -> Self {
-        let mut parts = HashMap::new();
+        let mut parts = Vec::new();
         for parser in PARSERS {
             let mut part = Builder::default();
             for recogniser in recognisers {
@@ -171,9 +195,7 @@ impl Index {
                     }
                 }
             }
-            if let Some(part) = part.finish() {
-                parts.insert(parser, part);
-            }
+            parts.push(part.finish());
         }
         Self { parts }
     }
@@ -182,29 +204,65 @@ impl Index {
     pub(crate) fn find<'r>(
         &'r self,
         record: &'r Record<'r>,
-        parser: &str,
-        origin: &str,
+        context: &Context<'_>,
+        memory: &mut mapper::Memory,
     ) -> Option<usize> {
-        let part = self.parts.get(parser)?;
-        let mut slots = vec![Slot::default(); part.names.len()];
-        part.names.fill(&record.fields, &mut slots);
-        let scene =
-            Scene { slots: &slots, lens: &part.names, record, parser, origin, pattern: None };
-        let mut bits = [0u64; MOST_WORDS];
-        let bits = bits.get_mut(..part.words)?;
-        for probe in &part.probes {
-            probe.mark(&scene, bits);
+        let parser = PARSERS.iter().position(|parser| *parser == context.parser)?;
+        let part = self.parts.get(parser)?.as_ref()?;
+        let mapper::Memory { layouts, slots, index, generation, .. } = memory;
+        index.resize_with(self.parts.len(), Memory::default);
+        let Memory { trail, probes, given, asked, shapes, bits } = index.get_mut(parser)?;
+        trail.begin(*generation);
+        let filled = part.lens.fill(&record.fields, Some((layouts, trail)), mem::take(slots));
+        if !probes.knows(filled.filled()) {
+            part.divide(part.live_probes.awake(filled.filled(), probes), given, asked);
         }
-        let fits = |shape: &&Shape| {
-            shape.need.iter().zip(bits.iter()).all(|(need, have)| need & !have == 0)
-                && shape.rest.holds(&scene)
+        let cells = expr::cells(&part.shared);
+        let scene = Scene {
+            slots: &filled,
+            lens: &part.lens,
+            record,
+            parser: context.parser,
+            origin: context.origin,
+            pattern: None,
+            cells: &cells,
         };
-        part.shapes.iter().find(fits).map(|shape| shape.definition)
+        bits.clone_from(given);
+        for probe in asked.iter() {
+            if let Some(probe) = part.probes.get(*probe as usize) {
+                probe.mark(&scene, bits);
+            }
+        }
+        let near = part.live_shapes.awake(bits, shapes).iter();
+        let mut near = near.filter_map(|place| part.shapes.get(*place as usize));
+        let has = |bit: &u16| live::has(bits, usize::from(*bit));
+        let found = near.find_map(|shape| {
+            let fits = shape.need.iter().all(has) && shape.rest.holds(&scene);
+            fits.then_some(shape.definition)
+        });
+        *slots = Slots::reuse(filled, 0);
+        found
     }
 }
 
-/// Enough for every probe of some hundred definitions; what asks for more waits in `rest`.
-const MOST_WORDS: usize = 32;
+impl Part {
+    /// Divides the probes that are awake: what follows from that, and what must be asked of the values.
+    fn divide(&self, awake: &[u32], given: &mut Vec<u64>, asked: &mut Vec<u32>) {
+        given.clear();
+        given.resize(self.bits.div_ceil(64), 0);
+        asked.clear();
+        for number in awake {
+            let Some(probe) = self.probes.get(*number as usize) else { continue };
+            let plain = matches!(probe.expr, Expr::Slots(_));
+            if let (true, Some(bit)) = (plain, probe.present) {
+                live::set(given, usize::from(bit));
+            }
+            if !plain || probe.table.is_some() {
+                asked.push(*number);
+            }
+        }
+    }
+}
 
 impl Probe {
     fn mark<'r>(&'r self, scene: &Scene<'_, 'r>, bits: &mut [u64]) {
@@ -212,16 +270,12 @@ impl Probe {
         if val.is_none() {
             return;
         }
-        let mut set = |bit: u32| {
-            if let Some(word) = bits.get_mut(bit as usize / 64) {
-                *word |= 1 << (bit % 64);
-            }
-        };
         if let Some(bit) = self.present {
-            set(bit);
+            live::set(bits, usize::from(bit));
         }
         if let Some(place) = self.table.as_ref().and_then(|t| t.val(&val)) {
-            self.sets.get(place as usize).into_iter().flatten().for_each(|bit| set(*bit));
+            let set = self.sets.get(place as usize);
+            set.into_iter().flatten().for_each(|bit| live::set(bits, usize::from(*bit)));
         }
     }
 }
@@ -231,9 +285,9 @@ struct Ask {
     /// The path, and where it is looked for.
     key: String,
     expr: Expr,
-    present: Option<u32>,
+    present: Option<u16>,
     /// Sets of words, each with its bit.
-    words: Vec<(Vec<String>, u32)>,
+    words: Vec<(Vec<String>, u16)>,
 }
 
 /// Builds the part of one parser.
@@ -241,13 +295,13 @@ struct Ask {
 struct Builder {
     names: Option<Names>,
     probes: Vec<Ask>,
-    shapes: Vec<(Vec<u32>, Shape)>,
-    bits: u32,
+    shapes: Vec<Shape>,
+    bits: u16,
 }
 
 impl Builder {
     fn add(&mut self, of: &Recogniser, shape: &Node) {
-        let names = self.names.get_or_insert_with(|| Names::plain(vec!["".into()]));
+        let names = self.names.get_or_insert_with(|| Names::sharing(vec!["".into()]));
         names.look_in.clone_from(&of.look_in);
         names.aliases.clone_from(&of.aliases);
         // Mistakes were told when the definition was read.
@@ -294,56 +348,64 @@ impl Builder {
         }
         let Some((_, rest)) = compile(&rest, names, &mut silent) else { return };
         weight += rest.weight();
-        let bits = need.into_iter().map(|(key, words, expr)| self.bit(key, words, expr)).collect();
+        let bits: Option<Box<[u16]>> =
+            need.into_iter().map(|(key, words, expr)| self.bit(key, words, expr)).collect();
         let rank = (std::cmp::Reverse(of.priority), std::cmp::Reverse(weight), of.name.clone());
-        self.shapes
-            .push((bits, Shape { need: Box::new([]), rest, definition: of.definition, rank }));
+        // Of more shapes than there are bits for, the later are not known.
+        let Some(need) = bits else { return };
+        self.shapes.push(Shape { need, rest, definition: of.definition, rank });
     }
 
-    fn bit(&mut self, key: String, words: Option<Vec<String>>, expr: Expr) -> u32 {
+    fn bit(&mut self, key: String, words: Option<Vec<String>>, expr: Expr) -> Option<u16> {
         let fresh = self.bits;
         let place = self.probes.iter().position(|ask| ask.key == key).unwrap_or_else(|| {
             self.probes.push(Ask { key, expr, present: None, words: Vec::new() });
             self.probes.len() - 1
         });
-        let Some(ask) = self.probes.get_mut(place) else { return fresh };
+        let ask = self.probes.get_mut(place)?;
         let found = match &words {
             None => ask.present,
             Some(words) => ask.words.iter().find(|(w, _)| w == words).map(|(_, bit)| *bit),
         };
-        found.unwrap_or_else(|| {
+        if found.is_none() {
+            self.bits = fresh.checked_add(1)?;
             match words {
                 None => ask.present = Some(fresh),
                 Some(words) => ask.words.push((words, fresh)),
             }
-            self.bits += 1;
-            fresh
-        })
+        }
+        Some(found.unwrap_or(fresh))
     }
 
     fn finish(self) -> Option<Part> {
-        let words = (self.bits as usize).div_ceil(64).min(MOST_WORDS);
-        let probes = self.probes.into_iter().map(probe).collect();
-        let mut shapes: Vec<Shape> = self
-            .shapes
-            .into_iter()
-            .map(|(bits, shape)| {
-                let mut need = vec![0u64; words];
-                for bit in bits {
-                    if let Some(word) = need.get_mut(bit as usize / 64) {
-                        *word |= 1 << (bit % 64);
-                    }
-                }
-                Shape { need: need.into(), ..shape }
-            })
-            .collect();
+        let probes: Vec<Probe> = self.probes.into_iter().map(probe).collect();
+        let mut shapes = self.shapes;
         shapes.sort_by(|a, b| a.rank.cmp(&b.rank));
-        Some(Part { names: self.names?.lens, probes, shapes, words })
+        let bits = usize::from(self.bits);
+        let mut wanted = vec![0; bits];
+        for bit in shapes.iter().flat_map(|shape| &shape.need) {
+            wanted.get_mut(usize::from(*bit)).into_iter().for_each(|count| *count += 1);
+        }
+        let rarest = |shape: &Shape, bits: &mut Vec<u16>| {
+            let bit = shape.need.iter().min_by_key(|bit| wanted.get(usize::from(**bit)));
+            bits.extend(bit);
+            bit.is_none()
+        };
+        let (lens, shared) = self.names?.finish();
+        Some(Part {
+            lens,
+            shared,
+            live_probes: Live::new(&probes, |probe, slots| probe.expr.needs(slots)),
+            probes,
+            live_shapes: Live::new(&shapes, rarest),
+            shapes,
+            bits,
+        })
     }
 }
 
 fn probe(ask: Ask) -> Probe {
-    let mut by_word: Vec<(String, Vec<u32>)> = Vec::new();
+    let mut by_word: Vec<(String, Vec<u16>)> = Vec::new();
     for (set, bit) in &ask.words {
         for word in set {
             match by_word.iter_mut().find(|(w, _)| w == word) {
@@ -356,6 +418,6 @@ fn probe(ask: Ask) -> Probe {
     for (place, (word, _)) in by_word.iter().enumerate() {
         table.add(word, place as u32);
     }
-    let sets: Vec<Vec<u32>> = by_word.into_iter().map(|(_, bits)| bits).collect();
+    let sets: Vec<Vec<u16>> = by_word.into_iter().map(|(_, bits)| bits).collect();
     Probe { expr: ask.expr, present: ask.present, table: (!sets.is_empty()).then_some(table), sets }
 }

@@ -1,34 +1,22 @@
 //! One pass over a record fills a slot for each path that a definition mentions.
 //!
 //! The paths of a definition share a trie. The record is walked once along it, so that reading a
-//! field later is an index into an array, and what no path names is never looked at.
+//! field later is an index into an array, and what no path names is never looked at. Where the names
+//! of a map are of a known layout, the way through it is known, too: a [`Trail`].
 //!
 //! Names are compared blind to ASCII case: a warehouse or a forwarder that folds them is so common
 //! that a definition should not have to say it twice. The exact spelling is preferred.
 
 use std::collections::HashMap;
-use std::hash::Hasher;
+use std::hash::BuildHasherDefault;
+use std::ops::Range;
 
 use model::Value;
 
+use crate::folded::Folded;
+use crate::layout::{Entries, Hashed, LayoutId, Layouts};
+use crate::slots::{Got, Slots};
 use crate::syntax::Step;
-
-/// What a path found, and how good a find it is.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Slot<'r> {
-    pub(crate) got: Got<'r>,
-    /// The place that it was found in, in the order of places; an exact name before a folded one.
-    rank: u16,
-}
-
-/// Something found. Captures of message patterns are texts inside a value.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) enum Got<'r> {
-    #[default]
-    Nothing,
-    Value(&'r Value<'r>),
-    Text(&'r str),
-}
 
 /// A set of paths, compiled.
 #[derive(Debug, Default)]
@@ -39,14 +27,50 @@ pub(crate) struct Lens {
     known: HashMap<Vec<Vec<Step>>, u16>,
     /// Texts that mean that there is no value.
     absent: Box<[Box<str>]>,
+    /// Their lengths, as bits.
+    absent_lengths: u32,
 }
 
 #[derive(Debug, Default)]
 struct Node {
-    keys: Keys,
+    keys: Folded<u32>,
     any: Option<u32>,
     /// The slots that this path fills, each with its rank.
     slots: Vec<(u16, u16)>,
+}
+
+impl Node {
+    fn leads(&self) -> bool {
+        self.any.is_some() || !self.keys.is_empty()
+    }
+}
+
+/// The ways through maps of known layouts, of one lens.
+#[derive(Debug, Default)]
+pub(crate) struct Trail {
+    /// The layouts that it was made for.
+    generation: u32,
+    /// For each node, the way that was taken last.
+    last: Vec<Option<(LayoutId, Range<u32>)>>,
+    /// By node and layout.
+    ways: HashMap<u64, Range<u32>, BuildHasherDefault<Hashed>>,
+    turns: Vec<Turn>,
+    /// Slots of the turns, each with its rank.
+    slots: Vec<(u16, u16)>,
+}
+
+/// A member of a map that is worth a look.
+#[derive(Debug, Clone)]
+struct Turn {
+    /// Its place in the map.
+    place: u16,
+    /// Whether its name is spelled as in the path.
+    exact: bool,
+    /// Whether paths go on from it.
+    leads: bool,
+    node: u32,
+    /// In the trail's slots.
+    slots: Range<u32>,
 }
 
 /// More slots than this in one definition are refused by the compiler.
@@ -56,13 +80,16 @@ const MAX_NODES: usize = 200_000;
 
 impl Lens {
     pub(crate) fn new(absent: Vec<Box<str>>) -> Self {
-        let nodes = vec![Node::default()];
-        Self { nodes, slots: 0, known: HashMap::new(), absent: absent.into() }
-    }
-
-    /// How many slots a record fills.
-    pub(crate) fn len(&self) -> usize {
-        usize::from(self.slots)
+        // A text of 32 bytes and more is always a value.
+        let bit = |text: &str| u32::try_from(text.len()).ok().and_then(|n| 1u32.checked_shl(n));
+        let absent_lengths =
+            absent.iter().filter_map(|text| bit(text)).fold(0, |all, bit| all | bit);
+        Self {
+            nodes: vec![Node::default()],
+            absent: absent.into(),
+            absent_lengths,
+            ..Self::default()
+        }
     }
 
     /// True when there are more paths than a definition may have.
@@ -106,7 +133,15 @@ impl Lens {
             let next = u32::try_from(self.nodes.len()).ok()?;
             let node = self.nodes.get_mut(at)?;
             let child = match step {
-                Step::Key(key) => node.keys.insert(key, next),
+                // Names that a definition spells in two ways are two: auditd has `uid`, a number, and
+                // `UID`, a name.
+                Step::Key(key) => match node.keys.get(key) {
+                    Some((true, known)) => *known,
+                    _ => {
+                        node.keys.add(key, next);
+                        next
+                    }
+                },
                 _ => *node.any.get_or_insert(next),
             };
             if child == next {
@@ -118,63 +153,43 @@ impl Lens {
     }
 
     /// Walks the record. The best place of a path wins, and there the first value; empty ones leave
-    /// room for another.
-    pub(crate) fn fill<'r>(&self, record: &'r Value<'r>, slots: &mut [Slot<'r>]) {
-        if let Some(root) = self.nodes.first() {
-            self.visit(root, record, true, slots);
-        }
-    }
-
-    fn visit<'r>(&self, node: &Node, value: &'r Value<'r>, exact: bool, slots: &mut [Slot<'r>]) {
-        if !node.slots.is_empty() && !self.is_absent(value) {
-            for (slot, rank) in &node.slots {
-                let rank = rank * 2 + u16::from(!exact);
-                if let Some(slot) = slots.get_mut(usize::from(*slot))
-                    && (matches!(slot.got, Got::Nothing) || rank < slot.rank)
-                {
-                    *slot = Slot { got: Got::Value(value), rank };
-                }
-            }
-        }
-        let Value::Map(entries) = value else { return };
-        if node.keys.is_empty() && node.any.is_none() {
-            return;
-        }
-        for (key, member) in entries {
-            if let Some(any) = node.any.and_then(|n| self.nodes.get(n as usize)) {
-                self.visit(any, member, exact, slots);
-            }
-            if let Some((same, child)) = node.keys.get(key) {
-                if let Some(child) = self.nodes.get(child as usize) {
-                    self.visit(child, member, exact && same, slots);
-                }
-            } else if memchr::memchr(b'.', key.as_bytes()).is_some() {
-                self.dotted(node, key, member, exact, slots);
-            }
-        }
-    }
-
-    /// A key that itself holds dots (`id.orig_h`) is the path that it spells.
-    fn dotted<'r>(
+    /// room for another. The slots take the memory of old ones.
+    pub(crate) fn fill<'r>(
         &self,
-        node: &Node,
-        key: &str,
-        value: &'r Value<'r>,
-        exact: bool,
-        slots: &mut [Slot<'r>],
-    ) {
-        let (mut node, mut exact) = (node, exact);
-        for (count, part) in key.split('.').enumerate() {
-            let next = node.keys.get(part).and_then(|(same, n)| {
-                exact &= same;
-                self.nodes.get(n as usize)
-            });
-            match next {
-                Some(child) if count < 16 => node = child,
-                _ => return,
-            }
+        record: &'r Value<'r>,
+        known: Option<(&mut Layouts, &mut Trail)>,
+        old: Slots<'_>,
+    ) -> Slots<'r> {
+        let slots = Slots::reuse(old, usize::from(self.slots));
+        let mut walk = Walk { lens: self, known, slots };
+        walk.visit(0, record, true);
+        walk.slots
+    }
+
+    /// Says the nodes to which a member's name leads from a node, and whether it is spelled so. A name
+    /// that itself holds dots (`id.orig_h`) is the path that it spells.
+    #[inline]
+    fn turns(&self, node: &Node, name: &str, mut say: impl FnMut(u32, bool)) {
+        if let Some(any) = node.any {
+            say(any, true);
         }
-        self.visit(node, value, exact, slots);
+        if let Some((exact, child)) = node.keys.get(name) {
+            say(*child, exact);
+        } else if memchr::memchr(b'.', name.as_bytes()).is_some()
+            && let Some((child, exact)) = self.dotted(node, name)
+        {
+            say(child, exact);
+        }
+    }
+
+    fn dotted<'l>(&'l self, mut node: &'l Node, name: &str) -> Option<(u32, bool)> {
+        let mut found = None;
+        for (count, part) in name.split('.').enumerate() {
+            let (same, next) = node.keys.get(part).filter(|_| count < 16)?;
+            node = self.nodes.get(*next as usize)?;
+            found = Some((*next, found.is_none_or(|(_, exact)| exact) && same));
+        }
+        found
     }
 
     /// True for null and for the texts that the definition calls no value.
@@ -188,125 +203,116 @@ impl Lens {
 
     /// As [`Lens::is_absent`], of a text.
     pub(crate) fn is_absent_text(&self, text: &str) -> bool {
-        text.len() < 32 && self.absent.iter().any(|word| **word == *text)
+        text.len() < 32
+            && self.absent_lengths >> text.len() & 1 == 1
+            && self.absent.iter().any(|word| **word == *text)
     }
 }
 
-/// Names of one node of the trie, found blind to ASCII case: an open table by a hash of the folded
-/// name. The names come from definitions and never from evidence, so evidence cannot crowd it.
-#[derive(Debug, Default)]
-struct Keys {
-    /// A power of two of places, each the number of an entry and one more; 0 is free.
-    places: Vec<u32>,
-    entries: Vec<(u64, Box<str>, u32)>,
-    /// Lengths of the names, as bits: most foreign names are told by their length alone.
-    lengths: u64,
+/// A walk over one record.
+struct Walk<'w, 'r> {
+    lens: &'w Lens,
+    known: Option<(&'w mut Layouts, &'w mut Trail)>,
+    slots: Slots<'r>,
 }
 
-impl Keys {
-    fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+impl<'r> Walk<'_, 'r> {
+    fn visit(&mut self, at: u32, value: &'r Value<'r>, exact: bool) {
+        let Some(node) = self.lens.nodes.get(at as usize) else { return };
+        if !node.slots.is_empty() && !self.lens.is_absent(value) {
+            offer(&mut self.slots, &node.slots, value, exact);
+        }
+        if let Value::Map(entries) = value
+            && node.leads()
+        {
+            self.enter(at, entries, exact);
+        }
     }
 
-    /// The node of a name and whether it is spelled so: the exact spelling where there is one, else
-    /// the first in another case.
-    fn get(&self, key: &str) -> Option<(bool, u32)> {
-        if self.lengths & (1 << (key.len() & 63)) == 0 {
-            return None;
-        }
-        let hash = hash_folded(key);
-        let mask = self.places.len() - 1;
-        let mut at = hash as usize & mask;
-        let mut folded = None;
-        while let Some(entry) = self.places.get(at).and_then(|place| place.checked_sub(1)) {
-            let (found, name, node) = self.entries.get(entry as usize)?;
-            if *found == hash && **name == *key {
-                return Some((true, *node));
+    fn enter(&mut self, at: u32, entries: &'r Entries<'r>, exact: bool) {
+        let lens = self.lens;
+        let Some(node) = lens.nodes.get(at as usize).filter(|_| !entries.is_empty()) else {
+            return;
+        };
+        let Some(way) = self.way(at, node, entries) else {
+            for (name, member) in entries {
+                lens.turns(node, name, |node, same| self.visit(node, member, exact && same));
             }
-            if folded.is_none() && *found == hash && name.eq_ignore_ascii_case(key) {
-                folded = Some((false, *node));
+            return;
+        };
+        for turn in way {
+            let Some((_, trail)) = &self.known else { return };
+            let Some(turn) = trail.turns.get(turn as usize) else { return };
+            let Some((_, member)) = entries.get(usize::from(turn.place)) else { return };
+            let exact = exact && turn.exact;
+            let slots = trail.slots.get(turn.slots.start as usize..turn.slots.end as usize);
+            let slots = slots.unwrap_or_default();
+            if !slots.is_empty() && !lens.is_absent(member) {
+                offer(&mut self.slots, slots, member, exact);
             }
-            at = (at + 1) & mask;
-        }
-        folded
-    }
-
-    /// The node of a name, which is `fresh` when the name is new. Names that a definition spells in
-    /// two ways are two: auditd has `uid`, a number, and `UID`, a name.
-    fn insert(&mut self, key: &str, fresh: u32) -> u32 {
-        if let Some((true, node)) = self.get(key) {
-            return node;
-        }
-        self.lengths |= 1 << (key.len() & 63);
-        self.entries.push((hash_folded(key), key.into(), fresh));
-        // At most a third full, so that a foreign name meets a free place soon.
-        let size = (self.entries.len() * 3).next_power_of_two();
-        self.places = vec![0; size];
-        for (number, (hash, ..)) in self.entries.iter().enumerate() {
-            let mut at = *hash as usize & (size - 1);
-            while self.places.get(at).is_some_and(|place| *place != 0) {
-                at = (at + 1) & (size - 1);
-            }
-            if let Some(place) = self.places.get_mut(at) {
-                *place = number as u32 + 1;
+            if let Value::Map(entries) = member
+                && turn.leads
+            {
+                self.enter(turn.node, entries, exact);
             }
         }
-        fresh
     }
-}
 
-/// A hash of a text, blind to ASCII case: a bit that tells the cases apart is set in every byte,
-/// which also makes a few signs alike. Eight bytes at a time; the last eight may overlap.
-pub(crate) fn hash_folded(text: &str) -> u64 {
-    const FOLD: u64 = 0x2020_2020_2020_2020;
-    let bytes = text.as_bytes();
-    let mut mix = Mix(bytes.len() as u64);
-    if let Some(last) = bytes.last_chunk::<8>() {
-        let (words, _) = bytes.as_chunks::<8>();
-        for word in words {
-            mix.mix(u64::from_le_bytes(*word) | FOLD);
+    /// The way from a node through a map whose layout is known.
+    fn way(&mut self, at: u32, node: &Node, entries: &Entries<'_>) -> Option<Range<u32>> {
+        let (layouts, trail) = self.known.as_mut()?;
+        let last = trail.last.get(at as usize).and_then(Option::as_ref);
+        let layout = layouts.of(entries, last.map(|(layout, _)| *layout))?;
+        if let Some((known, way)) = last
+            && *known == layout
+        {
+            return Some(way.clone());
         }
-        mix.mix(u64::from_le_bytes(*last) | FOLD);
-    } else if let (Some(first), Some(last)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
-        let (first, last) = (u32::from_le_bytes(*first), u32::from_le_bytes(*last));
-        mix.mix((u64::from(first) << 32 | u64::from(last)) | FOLD);
-    } else if let [first, .., last] = bytes {
-        let middle = bytes.get(bytes.len() / 2).copied().unwrap_or(0);
-        mix.mix((u64::from(*first) << 16 | u64::from(middle) << 8 | u64::from(*last)) | FOLD);
-    } else if let [only] = bytes {
-        mix.mix(u64::from(*only) | FOLD);
-    }
-    mix.0
-}
-
-/// A small multiplicative hash, for tables whose keys come from definitions.
-#[derive(Default)]
-pub(crate) struct Mix(u64);
-
-impl Hasher for Mix {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.mix(u64::from(*byte));
+        let key = u64::from(at) << 32 | u64::from(layout.0);
+        let way = match trail.ways.get(&key) {
+            Some(way) => way.clone(),
+            None => {
+                let from = trail.turns.len() as u32;
+                for (place, (name, _)) in entries.iter().enumerate() {
+                    let place = u16::try_from(place).ok()?;
+                    self.lens.turns(node, name, |at, exact| {
+                        let Some(node) = self.lens.nodes.get(at as usize) else { return };
+                        let start = trail.slots.len() as u32;
+                        trail.slots.extend_from_slice(&node.slots);
+                        let slots = start..trail.slots.len() as u32;
+                        let leads = node.leads();
+                        trail.turns.push(Turn { place, exact, leads, node: at, slots });
+                    });
+                }
+                let way = from..trail.turns.len() as u32;
+                trail.ways.insert(key, way.clone());
+                way
+            }
+        };
+        if trail.last.is_empty() {
+            trail.last.resize(self.lens.nodes.len(), None);
         }
-    }
-
-    fn write_u64(&mut self, n: u64) {
-        self.mix(n);
-    }
-
-    fn write_i64(&mut self, n: i64) {
-        self.mix(n as u64);
+        if let Some(last) = trail.last.get_mut(at as usize) {
+            *last = Some((layout, way.clone()));
+        }
+        Some(way)
     }
 }
 
-impl Mix {
-    fn mix(&mut self, word: u64) {
-        self.0 = (self.0.rotate_left(5) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        self.0 ^= self.0 >> 29;
+/// Gives the slots of a path what stands there.
+#[inline]
+fn offer<'r>(out: &mut Slots<'r>, slots: &[(u16, u16)], value: &'r Value<'r>, exact: bool) {
+    for (slot, rank) in slots {
+        out.offer(*slot, Got::Value(value), rank * 2 + u16::from(!exact));
+    }
+}
+
+impl Trail {
+    /// Forgets the ways through layouts that are forgotten.
+    pub(crate) fn begin(&mut self, generation: u32) {
+        if self.generation != generation {
+            *self = Self { generation, ..Self::default() };
+        }
     }
 }
 
@@ -367,9 +373,7 @@ mod tests {
         let name = lens.slot(&here, &[key("UID")]);
         let found = |json: serde_json::Value, slot: u16| {
             let value = Value::from_json(json);
-            let mut slots = vec![Slot::default(); lens.len()];
-            lens.fill(&value, &mut slots);
-            match slots.get(usize::from(slot)).map(|s| s.got) {
+            match lens.fill(&value, None, Slots::default()).get(slot) {
                 Some(Got::Value(v)) => v.to_text().map(std::borrow::Cow::into_owned),
                 _ => None,
             }

@@ -3,13 +3,14 @@
 //! A definition is content, not code: YAML that says how a product's records are recognised, what
 //! Sigma calls their log source, where their time is, and for each OCSF class which field goes
 //! where (`docs/adding/source.md`). [`Normalizer::compile`] turns definitions into plans once;
-//! mistakes come back as [`Diagnostic`]s with a caret. [`Normalizer::normalize`] then walks each
-//! record once and fills an event that borrows from it.
+//! mistakes come back as [`Diagnostic`]s with a caret. A [`Mapper`], one for each thread, then walks
+//! each record once and fills an event that borrows from it.
 //!
 //! This room does no I/O, reads no clock, and knows no vendor: what a vendor's field means stands
 //! in `content/sources`.
 
 mod check;
+mod choice;
 mod clock;
 mod compile;
 mod condition;
@@ -18,11 +19,17 @@ mod delivered;
 mod diagnostic;
 mod expr;
 mod fallback;
+mod folded;
 mod function;
 mod index;
+mod layout;
 mod lens;
+mod live;
+mod mapper;
+mod names;
 mod open;
 mod pattern;
+mod slots;
 mod syntax;
 mod target;
 mod value;
@@ -37,6 +44,7 @@ use model::{Flaw, LogSource, Micros, Record};
 pub use check::{Sample, SampleResult, check_source, compare_events};
 pub use definition::Definition;
 pub use diagnostic::{CODES, Diagnostic};
+pub use mapper::Mapper;
 
 /// The text of a definition, as the caller found it.
 #[derive(Debug, Clone)]
@@ -99,19 +107,12 @@ impl Normalizer {
         record: &'r Record<'r>,
         context: &Context<'_>,
     ) -> Normalized<'r> {
-        let delivered = delivered::time(record, context.received_at);
-        let context = &Context {
-            parser: record.syntax_in(context.parser),
-            modified: delivered.or(context.modified),
-            ..*context
-        };
-        let found = self.index.find(record, context.parser, context.origin);
-        let mut normal = match found.and_then(|at| self.definitions.get(at)) {
-            Some(definition) => definition.apply(record, context),
-            None => fallback::apply(record, context),
-        };
-        normal.time_found |= delivered.is_some();
-        normal
+        self.mapper().normalize(record, context)
+    }
+
+    /// What a thread maps many records with: cheaper than [`Normalizer::normalize`] for each.
+    pub fn mapper(&self) -> Mapper<'_> {
+        Mapper::new(self)
     }
 
     /// Every function of expressions, in order of name: name, what it does, an example.

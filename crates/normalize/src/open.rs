@@ -81,11 +81,10 @@ pub(crate) fn apply<'a>(all: &[Open], record: &'a Record<'_>) -> Option<Record<'
             How::Xml => xml::read(text),
         }
     };
-    let mut opened: Option<Value<'static>> = None;
+    let mut opened: Option<Value<'a>> = None;
     for open in all {
         let Some(inner) = closed(open) else { continue };
-        let fields = opened.get_or_insert_with(|| record.fields.clone().into_owned());
-        put(fields, &open.path, inner);
+        put(opened.get_or_insert_with(|| record.fields.clone()), &open.path, inner);
     }
     Some(Record {
         offset: record.offset,
@@ -97,7 +96,7 @@ pub(crate) fn apply<'a>(all: &[Open], record: &'a Record<'_>) -> Option<Record<'
     })
 }
 
-fn put(fields: &mut Value<'static>, path: &[Box<str>], inner: Value<'static>) {
+fn put<'a>(fields: &mut Value<'a>, path: &[Box<str>], inner: Value<'a>) {
     let (Some((first, rest)), Value::Map(entries)) = (path.split_first(), fields) else { return };
     let exact = entries.iter().position(|(k, _)| **k == **first);
     let place = exact.or_else(|| entries.iter().position(|(k, _)| k.eq_ignore_ascii_case(first)));

@@ -13,8 +13,9 @@ use model::Value;
 use regex::Regex;
 
 use crate::diagnostic::{Reporter, Span, did_you_mean, nearest};
-use crate::expr::{Expr, Names, Scene, regex};
-use crate::lens::Got;
+use crate::expr::{Expr, Scene, regex};
+use crate::names::Names;
+use crate::slots::Got;
 use crate::value::{Val, bare};
 use crate::yaml::{Kind, Node};
 
@@ -115,7 +116,7 @@ pub(crate) fn compile(
         return None;
     };
     let from_expr = names.path(text, from.inner(), reporter)?;
-    if matches!(from_expr, Expr::Call(_) | Expr::Template(_)) {
+    if matches!(from_expr, Expr::Call(_) | Expr::Shared(_) | Expr::Template(_)) {
         let help = "a pattern reads a field as it stands";
         reporter.add("S006", from.span, "`from` must be a path", "this is not", help);
         return None;

@@ -109,17 +109,25 @@ impl Form {
 
     /// A constant as it will be kept: captions as their numbers. An error when it cannot be held.
     pub(crate) fn settle(self, constant: &Value<'static>) -> Result<Value<'static>, ()> {
-        match self.fit(Val::Owned(constant.clone())) {
-            Some((Scalar::Int(n), None)) => Ok(Value::Int(n)),
-            Some((_, Some(_))) | None => Err(()),
+        let val = Val::Owned(constant.clone());
+        let scalar = match self {
+            Form::Numbers(e) => match number(e, val) {
+                Some((number, None)) => Some(Scalar::Int(number)),
+                _ => None,
+            },
+            form => form.fit(val),
+        };
+        match scalar {
+            Some(Scalar::Int(n)) => Ok(Value::Int(n)),
             Some(_) => Ok(constant.clone()),
+            None => Err(()),
         }
     }
 
     /// The value as the schema wants it; nothing when it cannot be. An enumerated number that the
-    /// schema does not know becomes Other, with the source's word.
-    fn fit(self, val: Val<'_>) -> Option<(Scalar<'_>, Option<Cow<'_, str>>)> {
-        let scalar = match self {
+    /// schema does not know becomes Other.
+    fn fit(self, val: Val<'_>) -> Option<Scalar<'_>> {
+        Some(match self {
             Form::Text => Scalar::Text(val.text().filter(|t| !t.is_empty())?),
             Form::Int | Form::Long => Scalar::Int(val.int()?),
             Form::Port => Scalar::Int(val.int().filter(|p| (0..=65535).contains(p))?),
@@ -137,16 +145,19 @@ impl Form {
                 map @ Value::Map(_) => Scalar::Json(map),
                 _ => return None,
             },
-            Form::Numbers(e) => return numbers(e, val),
-        };
-        Some((scalar, None))
+            Form::Numbers(e) => Scalar::Int(number(e, val)?.0),
+        })
+    }
+
+    /// As [`Form::fit`], for an element of a list.
+    fn item(self, val: Val<'_>) -> Option<Value<'_>> {
+        self.fit(val).map(as_value)
     }
 }
 
-fn numbers<'r>(
-    e: &'static Enumeration,
-    val: Val<'r>,
-) -> Option<(Scalar<'r>, Option<Cow<'r, str>>)> {
+/// The number of a caption or a number; of what the enumeration does not know Other, with the source's
+/// word.
+fn number<'r>(e: &'static Enumeration, val: Val<'r>) -> Option<(i64, Option<Cow<'r, str>>)> {
     let known = match val.as_str() {
         Some(word) => e
             .number(word)
@@ -155,12 +166,12 @@ fn numbers<'r>(
         None => val.int().filter(|n| e.caption(*n).is_some()),
     };
     if let Some(number) = known {
-        return Some((Scalar::Int(number), None));
+        return Some((number, None));
     }
     let word = val.text().filter(|t| !t.is_empty())?;
     // Some enumerations have no Other.
     let number = if e.caption(OTHER).is_some() { OTHER } else { 0 };
-    e.caption(number).map(|_| (Scalar::Int(number), Some(word)))
+    e.caption(number).map(|_| (number, Some(word)))
 }
 
 fn time(val: &Val<'_>) -> Option<Micros> {
@@ -243,39 +254,61 @@ impl Target {
         self.list
     }
 
+    /// True when the event has all that could be put there: the first value stays.
+    pub(crate) fn is_settled(&self, event: &Event<'_>) -> bool {
+        let has = |place: &Place| match place {
+            Place::Column(column) => event.has(*column),
+            Place::Extra(_) => false,
+        };
+        has(&self.place) && self.caption.as_ref().is_none_or(has)
+    }
+
     /// Gives the value to the event; false when it is none that the attribute can hold.
     pub(crate) fn put<'r>(&self, event: &mut Event<'r>, val: Val<'r>) -> bool {
+        // The usual case: a text as it stands.
+        if let (Form::Text, Val::Ref(Value::Str(text))) = (self.form, &val)
+            && !self.list
+            && !text.is_empty()
+        {
+            give(&self.place, event, Scalar::text(text));
+            return true;
+        }
         if self.list {
-            let items: Vec<Value<'r>> =
-                val.list().into_iter().filter_map(|v| self.item(v)).collect();
+            let items = val.list().into_iter().filter_map(|v| self.form.item(v));
+            let items: Vec<Value<'r>> = items.collect();
             let fits = !items.is_empty();
             if fits {
                 give(&self.place, event, Scalar::Json(Value::List(items)));
             }
             return fits;
         }
-        let Some((scalar, word)) = self.form.fit(val) else { return false };
-        let caption = match (&self.caption, &scalar, word) {
-            (Some(place), Scalar::Int(_), Some(word)) => Some((place, word)),
+        if let Form::Numbers(e) = self.form {
+            return self.put_number(e, event, val);
+        }
+        let Some(scalar) = self.form.fit(val) else { return false };
+        give(&self.place, event, scalar);
+        true
+    }
+
+    fn put_number<'r>(&self, e: &'static Enumeration, event: &mut Event<'r>, val: Val<'r>) -> bool {
+        let Some((number, word)) = number(e, val) else { return false };
+        let caption = match (&self.caption, word) {
+            (Some(place), Some(word)) => Some((place, word)),
             // Columns bring their caption along; what has no column does not.
-            (Some(place @ Place::Extra(_)), Scalar::Int(n), None) => match self.form {
-                Form::Numbers(e) => e.caption(*n).map(|c| (place, Cow::Borrowed(c))),
-                _ => None,
-            },
+            (Some(place @ Place::Extra(_)), None) => {
+                e.caption(number).map(|caption| (place, Cow::Borrowed(caption)))
+            }
             _ => None,
         };
         if let Some((place, word)) = caption {
             give(place, event, Scalar::Text(word));
         }
-        give(&self.place, event, scalar);
+        give(&self.place, event, Scalar::Int(number));
         true
-    }
-
-    fn item<'r>(&self, val: Val<'r>) -> Option<Value<'r>> {
-        self.form.fit(val).map(|(scalar, _)| as_value(scalar))
     }
 }
 
+#[inline]
 fn give<'r>(place: &Place, event: &mut Event<'r>, scalar: Scalar<'r>) {
     match place {
         Place::Column(column) => event.set(*column, scalar),
@@ -323,24 +356,27 @@ impl Member {
         val: Val<'r>,
     ) -> bool {
         if self.list {
-            let fit = |v| self.form.fit(v).map(|(scalar, _)| as_value(scalar));
-            let items: Vec<Value<'r>> = val.list().into_iter().filter_map(fit).collect();
+            let items = val.list().into_iter().filter_map(|v| self.form.item(v));
+            let items: Vec<Value<'r>> = items.collect();
             let fits = !items.is_empty();
             if fits {
                 insert(object, &self.path, Value::List(items));
             }
             return fits;
         }
-        let Some((scalar, word)) = self.form.fit(val) else { return false };
-        if let (Form::Numbers(e), Some(caption), Scalar::Int(n)) =
-            (self.form, &self.caption, &scalar)
-        {
-            let word = word.or_else(|| e.caption(*n).map(Cow::Borrowed));
-            if let Some(word) = word {
-                insert(object, caption, Value::Str(word));
+        let value = match self.form {
+            Form::Numbers(e) => {
+                let Some((number, word)) = number(e, val) else { return false };
+                let word = word.or_else(|| e.caption(number).map(Cow::Borrowed));
+                if let (Some(caption), Some(word)) = (&self.caption, word) {
+                    insert(object, caption, Value::Str(word));
+                }
+                Some(Value::Int(number))
             }
-        }
-        insert(object, &self.path, as_value(scalar));
+            form => form.item(val),
+        };
+        let Some(value) = value else { return false };
+        insert(object, &self.path, value);
         true
     }
 }

@@ -45,6 +45,23 @@ impl<'r> Val<'r> {
         }
     }
 
+    /// Writes the text of a scalar; false of a list, a map or nothing.
+    pub(crate) fn write(self, out: &mut String) -> bool {
+        let number = match &self {
+            Val::Int(n) => Some(*n),
+            Val::Ref(value) => match bare(value) {
+                Value::Int(n) => Some(*n),
+                _ => None,
+            },
+            _ => None,
+        };
+        if let Some(number) = number {
+            push_int(out, number);
+            return true;
+        }
+        self.text().map(|text| out.push_str(&text)).is_some()
+    }
+
     /// A text, borrowed for as long as the value is looked at; numbers are not spelled out.
     pub(crate) fn as_str(&self) -> Option<&str> {
         match self {
@@ -116,6 +133,25 @@ impl<'r> Val<'r> {
             Val::Owned(value) => value,
         })
     }
+}
+
+/// Writes a whole number: templates have many, and formatting takes its time.
+fn push_int(out: &mut String, n: i64) {
+    let mut digits = [0; 20];
+    let (mut rest, mut count) = (n.unsigned_abs(), 0);
+    for place in digits.iter_mut().rev() {
+        *place = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        count += 1;
+        if rest == 0 {
+            break;
+        }
+    }
+    if n < 0 {
+        out.push('-');
+    }
+    let digits = digits.get(digits.len() - count..);
+    out.push_str(digits.and_then(|d| std::str::from_utf8(d).ok()).unwrap_or_default());
 }
 
 fn whole(x: f64) -> Option<i64> {
@@ -206,6 +242,16 @@ mod tests {
         assert_eq!(split_port("[::1]:443"), ("::1", Some("443")));
         assert_eq!(split_port("1.2.3.4:80"), ("1.2.3.4", Some("80")));
         assert_eq!(split_port("::1"), ("::1", None));
+    }
+
+    #[test]
+    fn numbers_are_written() {
+        for n in [0, 7, -7, 10, 1_234_567_890, i64::MIN, i64::MAX] {
+            let mut text = "n ".to_owned();
+            assert!(Val::Int(n).write(&mut text));
+            assert_eq!(text, format!("n {n}"));
+        }
+        assert!(!Val::None.write(&mut String::new()));
     }
 
     #[test]

@@ -1,21 +1,16 @@
 //! Tables from the words of a record to something, blind to ASCII case.
 
-use std::collections::HashMap;
-use std::hash::BuildHasherDefault;
-
 use model::Value;
 
-use crate::lens::{Mix, hash_folded};
+use crate::folded::Folded;
 use crate::value::{Val, bare, text_int};
-
-type Mixed<K, V> = HashMap<K, V, BuildHasherDefault<Mix>>;
 
 /// Looks up words, whole numbers and truth values without spelling them out.
 #[derive(Debug)]
 pub(crate) struct Table<T> {
-    /// By the hash of the word in lower case; collisions share a row.
-    words: Mixed<u64, Vec<(Box<str>, T)>>,
-    ints: Mixed<i64, T>,
+    words: Folded<T>,
+    /// What words that are numbers lead to, in order of number.
+    ints: Vec<(i64, T)>,
     /// Words that end in `*`, longest first.
     prefixes: Vec<(Box<str>, T)>,
     /// Words that begin with `*`, longest first.
@@ -25,8 +20,8 @@ pub(crate) struct Table<T> {
 impl<T: Copy> Table<T> {
     pub(crate) fn new() -> Self {
         Self {
-            words: HashMap::default(),
-            ints: HashMap::default(),
+            words: Folded::default(),
+            ints: Vec::new(),
             prefixes: Vec::new(),
             suffixes: Vec::new(),
         }
@@ -51,16 +46,32 @@ impl<T: Copy> Table<T> {
         if self.exact(word).is_some() {
             return false;
         }
-        self.words.entry(hash_folded(word)).or_default().push((word.into(), to));
-        if let Some(n) = text_int(word) {
-            self.ints.entry(n).or_insert(to);
+        self.words.add(word, to);
+        if let Some(n) = text_int(word)
+            && let Err(place) = self.ints.binary_search_by_key(&n, |(n, _)| *n)
+        {
+            self.ints.insert(place, (n, to));
         }
         true
     }
 
+    /// The words that are no globs.
+    pub(crate) fn words(&self) -> impl Iterator<Item = &str> {
+        self.words.names()
+    }
+
+    /// The numbers that words spell.
+    pub(crate) fn ints(&self) -> impl Iterator<Item = i64> {
+        self.ints.iter().map(|(n, _)| *n)
+    }
+
+    /// True when words of which it knows only a part may lead somewhere.
+    pub(crate) fn has_globs(&self) -> bool {
+        !self.prefixes.is_empty() || !self.suffixes.is_empty()
+    }
+
     fn exact(&self, word: &str) -> Option<T> {
-        let row = self.words.get(&hash_folded(word))?;
-        row.iter().find(|(w, _)| w.eq_ignore_ascii_case(word)).map(|(_, to)| *to)
+        self.words.get(word).map(|(_, to)| *to)
     }
 
     /// What a text leads to.
@@ -89,15 +100,12 @@ impl<T: Copy> Table<T> {
         }
     }
 
-    fn int(&self, n: i64) -> Option<T> {
-        if let Some(to) = self.ints.get(&n) {
-            return Some(*to);
+    /// What a whole number leads to.
+    pub(crate) fn int(&self, n: i64) -> Option<T> {
+        if let Ok(place) = self.ints.binary_search_by_key(&n, |(n, _)| *n) {
+            return self.ints.get(place).map(|(_, to)| *to);
         }
-        if self.prefixes.is_empty() && self.suffixes.is_empty() {
-            None
-        } else {
-            self.text(&n.to_string())
-        }
+        if self.has_globs() { self.text(&n.to_string()) } else { None }
     }
 
     /// What an expression's value leads to.

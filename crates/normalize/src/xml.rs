@@ -14,10 +14,10 @@ const MOST: usize = 1 << 20;
 /// Deeper elements are not read.
 const DEPTH: usize = 24;
 
-type Members = Vec<(Cow<'static, str>, Value<'static>)>;
+type Members<'t> = Vec<(Cow<'t, str>, Value<'t>)>;
 
 /// The outermost elements as a map; nothing when the text is no XML.
-pub(crate) fn read(text: &str) -> Option<Value<'static>> {
+pub(crate) fn read(text: &str) -> Option<Value<'_>> {
     let text = text.trim_start_matches('\u{feff}').trim();
     if !text.starts_with('<') || text.len() > MOST {
         return None;
@@ -39,20 +39,20 @@ impl<'t> Reader<'t> {
     }
 
     /// What stands in an element, up to its end tag or the end of the text.
-    fn content(&mut self, depth: usize) -> Option<(Members, String)> {
+    fn content(&mut self, depth: usize) -> Option<(Members<'t>, Cow<'t, str>)> {
         let mut members = Members::new();
-        let mut text = String::new();
+        let mut text = Cow::Borrowed("");
         loop {
             let Some((before, after)) = self.rest.split_once('<') else {
-                text.push_str(&unescape(self.rest));
+                append(&mut text, unescape(self.rest));
                 self.rest = "";
                 return (depth == 0).then_some((members, text));
             };
-            text.push_str(&unescape(before));
+            append(&mut text, unescape(before));
             self.rest = after;
             if let Some(cdata) = self.rest.strip_prefix("![CDATA[") {
                 self.rest = cdata;
-                text.push_str(self.until("]]>")?);
+                append(&mut text, Cow::Borrowed(self.until("]]>")?));
             } else if let Some(comment) = self.rest.strip_prefix("!--") {
                 self.rest = comment;
                 self.until("-->")?;
@@ -69,7 +69,7 @@ impl<'t> Reader<'t> {
     }
 
     /// An element after its `<`.
-    fn element(&mut self, depth: usize) -> Option<(String, Value<'static>)> {
+    fn element(&mut self, depth: usize) -> Option<(Cow<'t, str>, Value<'t>)> {
         if depth >= DEPTH {
             return None;
         }
@@ -78,33 +78,35 @@ impl<'t> Reader<'t> {
         self.rest = rest;
         let (attributes, closed) = self.attributes()?;
         let (mut members, text) =
-            if closed { (Members::new(), String::new()) } else { self.content(depth + 1)? };
-        let mut name = name.rsplit_once(':').map_or(name, |(_, local)| local).to_owned();
+            if closed { (Members::new(), Cow::Borrowed("")) } else { self.content(depth + 1)? };
+        let mut name = Cow::Borrowed(name.rsplit_once(':').map_or(name, |(_, local)| local));
         let mut kept = Members::new();
         for (key, value) in attributes {
             if name == "Data" && key == "Name" {
                 name = value;
             } else if key != "xmlns" && !key.starts_with("xmlns:") {
-                kept.push((key.into(), value.into()));
+                kept.push((key.into(), Value::Str(value)));
             }
         }
-        let text = text.trim();
+        let text = trim(text);
+        let has_text = !text.is_empty();
         if !kept.is_empty() {
-            if !text.is_empty() {
-                members.insert(0, ("#text".into(), text.to_owned().into()));
+            if has_text {
+                members.insert(0, ("#text".into(), Value::Str(text.clone())));
             }
             members.insert(0, ("#attributes".into(), Value::Map(kept)));
         }
-        let value = match (members.is_empty(), text.is_empty()) {
+        let value = match (members.is_empty(), has_text) {
             (false, _) => Value::Map(members),
-            (true, false) => Value::from(text.to_owned()),
-            (true, true) => Value::Null,
+            (true, true) => Value::Str(text),
+            (true, false) => Value::Null,
         };
         Some((name, value))
     }
 
     /// The attributes up to the `>`; true when the element is closed at once.
-    fn attributes(&mut self) -> Option<(Vec<(String, String)>, bool)> {
+    #[allow(clippy::type_complexity)] // Names and values, once.
+    fn attributes(&mut self) -> Option<(Vec<(&'t str, Cow<'t, str>)>, bool)> {
         let mut all = Vec::new();
         loop {
             self.rest = self.rest.trim_start();
@@ -121,16 +123,32 @@ impl<'t> Reader<'t> {
             let quote = self.rest.chars().next().filter(|c| matches!(c, '"' | '\''))?;
             self.rest = self.rest.get(1..)?;
             let value = self.until(if quote == '"' { "\"" } else { "'" })?;
-            all.push((name.to_owned(), unescape(value).into_owned()));
+            all.push((name, unescape(value)));
         }
     }
 }
 
-fn add(members: &mut Members, name: String, value: Value<'static>) {
-    match members.iter_mut().find(|(k, _)| **k == *name) {
+/// Adds to a text, which stays borrowed as long as it is one piece.
+fn append<'t>(text: &mut Cow<'t, str>, more: Cow<'t, str>) {
+    if text.is_empty() {
+        *text = more;
+    } else if !more.is_empty() {
+        text.to_mut().push_str(&more);
+    }
+}
+
+fn trim(text: Cow<'_, str>) -> Cow<'_, str> {
+    match text {
+        Cow::Borrowed(text) => Cow::Borrowed(text.trim()),
+        Cow::Owned(text) => Cow::Owned(text.trim().to_owned()),
+    }
+}
+
+fn add<'t>(members: &mut Members<'t>, name: Cow<'t, str>, value: Value<'t>) {
+    match members.iter_mut().find(|(k, _)| *k == name) {
         Some((_, Value::List(items))) => items.push(value),
         Some((_, first)) => *first = Value::List(vec![std::mem::take(first), value]),
-        None => members.push((name.into(), value)),
+        None => members.push((name, value)),
     }
 }
 

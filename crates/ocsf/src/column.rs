@@ -90,16 +90,17 @@ impl ColumnId {
     /// For a column of enumerated numbers (`status_id`), the column that carries the captions
     /// (`status`), where there is one.
     pub fn caption(self) -> Option<ColumnId> {
-        INDEX.captions.get(usize::from(self.0)).copied().flatten().map(|(column, _)| column)
+        INDEX.captions.get(usize::from(self.0))?.as_ref().map(|caption| caption.column)
     }
 
     /// The column of captions of such a column, and the enumeration that it has in the class (or in
     /// others, where the class has none). Classes differ in attributes of their own only, never in
     /// those of objects.
     pub(crate) fn captioned(self, class: &Class) -> Option<(ColumnId, &'static Enumeration)> {
-        let (caption, common) = INDEX.captions.get(usize::from(self.0)).copied().flatten()?;
-        let own = class.attribute(self.get().path).and_then(|attribute| attribute.enumeration);
-        Some((caption, own.unwrap_or(common)))
+        let caption = INDEX.captions.get(usize::from(self.0))?.as_ref()?;
+        let own = caption.own.binary_search_by_key(&class.uid, |(uid, _)| *uid).ok();
+        let own = own.and_then(|place| caption.own.get(place)).map(|(_, enumeration)| *enumeration);
+        Some((caption.column, own.unwrap_or(caption.common)))
     }
 }
 
@@ -120,7 +121,16 @@ pub(crate) const fn c(name: &'static str, path: &'static str, kind: Kind) -> Col
 struct Index {
     paths: HashMap<&'static str, ColumnId>,
     names: HashMap<&'static str, ColumnId>,
-    captions: Vec<Option<(ColumnId, &'static Enumeration)>>,
+    captions: Vec<Option<Caption>>,
+}
+
+/// Where the captions of a column of numbers go.
+struct Caption {
+    column: ColumnId,
+    /// Of a class that has none of its own.
+    common: &'static Enumeration,
+    /// Of the classes that have one of their own, in order of `class_uid`.
+    own: Box<[(u32, &'static Enumeration)]>,
 }
 
 static INDEX: LazyLock<Index> = LazyLock::new(|| {
@@ -130,7 +140,11 @@ static INDEX: LazyLock<Index> = LazyLock::new(|| {
         let attribute = classes().iter().find_map(|class| resolve(class, column.path))?.attribute;
         let parent = column.path.strip_suffix(attribute.name)?;
         let sibling = paths.get(format!("{parent}{}", attribute.sibling).as_str())?;
-        Some((*sibling, attribute.enumeration?))
+        let own = classes()
+            .iter()
+            .filter_map(|class| Some((class.uid, class.attribute(column.path)?.enumeration?)))
+            .collect();
+        Some(Caption { column: *sibling, common: attribute.enumeration?, own })
     };
     let captions = COLUMNS.iter().map(caption).collect();
     Index { paths, names, captions }

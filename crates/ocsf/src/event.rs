@@ -60,25 +60,34 @@ impl<'a> Scalar<'a> {
 
 const WORDS: usize = COLUMNS.len().div_ceil(64);
 
-/// Paths that the event writes by itself.
-const OWN: [&str; 16] = [
-    "time",
-    "class_uid",
-    "class_name",
-    "category_uid",
-    "category_name",
-    "activity_id",
-    "activity_name",
-    "type_uid",
-    "type_name",
-    "severity_id",
-    "metadata.uid",
-    "metadata.version",
-    "metadata.profiles",
-    "observables",
-    "unmapped",
-    "raw_data",
-];
+/// True for paths that the event writes by itself, and for what stands below them.
+fn is_own(path: &str) -> bool {
+    fn head(path: &str) -> (&str, &str) {
+        let end = path.bytes().position(|b| matches!(b, b'.' | b'['));
+        path.split_at_checked(end.unwrap_or(path.len())).unwrap_or((path, ""))
+    }
+    match head(path) {
+        ("metadata", rest) => {
+            matches!(head(rest.get(1..).unwrap_or_default()).0, "uid" | "version" | "profiles")
+        }
+        (head, _) => matches!(
+            head,
+            "time"
+                | "class_uid"
+                | "class_name"
+                | "category_uid"
+                | "category_name"
+                | "activity_id"
+                | "activity_name"
+                | "type_uid"
+                | "type_name"
+                | "severity_id"
+                | "observables"
+                | "unmapped"
+                | "raw_data"
+        ),
+    }
+}
 
 /// An OCSF event: a class and values for columns.
 ///
@@ -213,11 +222,7 @@ impl<'a> Event<'a> {
     /// [`crate::resolve`] reads it; the units are OCSF's (times in milliseconds). What the event
     /// writes by itself (`class_uid`, `metadata.profiles`, `observables` …) is not set.
     pub fn set_extra(&mut self, path: Arc<str>, value: Value<'a>) {
-        let own = OWN.iter().any(|own| {
-            path.strip_prefix(own)
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
-        });
-        if !own && !self.extra.iter().any(|(p, _)| *p == path) {
+        if !is_own(&path) && !self.extra.iter().any(|(p, _)| *p == path) {
             self.extra.push((path, value));
         }
     }

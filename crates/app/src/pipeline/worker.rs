@@ -6,7 +6,7 @@ use std::sync::Arc;
 use detect::{Detector, View};
 use lake::{EventRows, FlawRow, RecordBatch, Table, UnrecognisedRow};
 use model::{Finding, Flaw, FlawKind, Level, Micros, Parcel, Provenance, Record, inert, shortened};
-use normalize::Context;
+use normalize::{Context, Mapper};
 
 use super::tally::Book;
 use crate::Meter;
@@ -58,6 +58,7 @@ pub(crate) struct Shared<'s> {
 /// One thread's state.
 pub(crate) struct Worker<'s> {
     shared: &'s Shared<'s>,
+    mapper: Mapper<'s>,
     pub(crate) detector: Detector,
     pub(crate) book: Book,
     rows: EventRows,
@@ -71,6 +72,7 @@ impl<'s> Worker<'s> {
     pub(crate) fn new(shared: &'s Shared<'s>, detector: Detector) -> Self {
         Self {
             shared,
+            mapper: shared.stages.normalizer.mapper(),
             detector,
             book: Book::default(),
             rows: EventRows::new(),
@@ -160,7 +162,7 @@ impl<'s> Worker<'s> {
             modified: job.modified,
             origin: &job.parcel.origin,
         };
-        let normal = shared.stages.normalizer.normalize(record, &context);
+        let normal = self.mapper.normalize(record, &context);
         let (definition, definition_version) =
             normal.definition.map_or(("", 0), |d| (&*d.name, d.version));
         let provenance = Provenance {

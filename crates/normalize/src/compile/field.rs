@@ -6,7 +6,8 @@ use ocsf::{AttributeType, Class, Type};
 use super::{Compiler, captions, unknown_keys};
 use crate::condition::Condition;
 use crate::diagnostic::{Span, did_you_mean, nearest};
-use crate::expr::{Each, Expr, Mapping, Members, Names, Yield};
+use crate::expr::{Each, Expr, Mapping, Members, Yield};
+use crate::names::Names;
 use crate::syntax;
 use crate::target::{Form, Member, Target};
 use crate::words::Table;
@@ -372,7 +373,7 @@ impl Compiler<'_, '_> {
         if let Some(otherwise) = node.get("else") {
             cases.push((Condition::Always, self.value(otherwise, form)?));
         }
-        Some(Expr::Cases(cases.into()))
+        Some(Expr::cases(cases))
     }
 
     fn cases(&mut self, node: &Node, form: Form) -> Option<Expr> {
@@ -388,7 +389,7 @@ impl Compiler<'_, '_> {
             let when = self.condition(item.get("when"));
             cases.push((when, self.value(value, form)?));
         }
-        Some(Expr::Cases(cases.into()))
+        Some(Expr::cases(cases))
     }
 
     /// Constants are held against the attribute here and now; captions become numbers.

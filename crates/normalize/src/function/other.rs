@@ -91,79 +91,79 @@ pub(super) fn length<'r>(value: Val<'r>, _: &'r [Word]) -> Val<'r> {
     })
 }
 
-/// The digests of `SHA1=…,MD5=…`, of a map `{md5: …}` or of one bare digest: (name, hex).
-pub(super) fn digests<'v>(value: &'v Val<'_>) -> Vec<(Cow<'v, str>, Cow<'v, str>)> {
-    let map = match value {
-        Val::Ref(Value::Map(entries)) | Val::Owned(Value::Map(entries)) => Some(entries),
-        _ => None,
-    };
-    if let Some(entries) = map {
-        let entry =
-            |(k, v): &'v (Cow<'_, str>, Value<'_>)| Some((Cow::Borrowed(&**k), v.to_text()?));
-        return entries.iter().filter_map(entry).collect();
+/// Visits the digests of `SHA1=…,MD5=…`, of a map `{md5: …}` or of one bare digest: name and hex.
+fn digests<T>(value: &Val<'_>, mut visit: impl FnMut(&str, &str) -> Option<T>) -> Option<T> {
+    if let Val::Ref(Value::Map(entries)) | Val::Owned(Value::Map(entries)) = value {
+        return entries.iter().find_map(|(name, digest)| visit(name, &digest.to_text()?));
     }
-    let Some(text) = value.as_str() else { return Vec::new() };
-    let bare = |digest: &'v str| {
-        let name = match digest.len() {
-            32 => "MD5",
-            40 => "SHA-1",
-            64 => "SHA-256",
-            128 => "SHA-512",
-            _ => return None,
+    let mut rest = value.as_str()?;
+    loop {
+        let end = memchr::memchr3(b',', b';', b'|', rest.as_bytes());
+        let part = rest.get(..end.unwrap_or(rest.len()))?;
+        let digest = match memchr::memchr2(b'=', b':', part.as_bytes()) {
+            Some(at) => Some((part.get(..at)?.trim(), part.get(at + 1..)?.trim())),
+            None => bare_name(part.trim()).map(|name| (name, part.trim())),
         };
-        let hex = digest.bytes().all(|b| b.is_ascii_hexdigit());
-        hex.then_some((Cow::Borrowed(name), Cow::Borrowed(digest)))
-    };
-    text.split([',', ';', '|'])
-        .filter_map(|part| match part.split_once(['=', ':']) {
-            Some((name, digest)) => {
-                let (name, digest) = (name.trim(), digest.trim());
-                (!digest.is_empty()).then_some((Cow::Borrowed(name), Cow::Borrowed(digest)))
-            }
-            None => bare(part.trim()),
-        })
-        .collect()
+        if let Some((name, digest)) = digest.filter(|(_, digest)| !digest.is_empty())
+            && let Some(found) = visit(name, digest)
+        {
+            return Some(found);
+        }
+        rest = rest.get(end? + 1..)?;
+    }
 }
 
-/// OCSF's `algorithm_id` of a digest's name.
-pub(super) fn algorithm(name: &str) -> (i64, Option<&'static str>) {
-    let plain: String =
-        name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
-    match plain.as_str() {
-        "md5" => (1, Some("MD5")),
-        "sha1" => (2, Some("SHA-1")),
-        "sha256" => (3, Some("SHA-256")),
-        "sha512" => (4, Some("SHA-512")),
-        "ctph" | "ssdeep" => (5, Some("CTPH")),
-        "tlsh" => (6, Some("TLSH")),
-        "quickxorhash" => (7, Some("quickXorHash")),
-        _ => (99, None),
-    }
+/// The algorithm of a digest that stands alone, by its length.
+fn bare_name(digest: &str) -> Option<&'static str> {
+    let name = match digest.len() {
+        32 => "MD5",
+        40 => "SHA-1",
+        64 => "SHA-256",
+        128 => "SHA-512",
+        _ => return None,
+    };
+    digest.bytes().all(|b| b.is_ascii_hexdigit()).then_some(name)
+}
+
+/// OCSF's `algorithm_id` of a digest's name, and its caption.
+fn algorithm(name: &str) -> (i64, Option<&'static str>) {
+    const KNOWN: [(&str, i64, &str); 8] = [
+        ("md5", 1, "MD5"),
+        ("sha1", 2, "SHA-1"),
+        ("sha256", 3, "SHA-256"),
+        ("sha512", 4, "SHA-512"),
+        ("ctph", 5, "CTPH"),
+        ("ssdeep", 5, "CTPH"),
+        ("tlsh", 6, "TLSH"),
+        ("quickxorhash", 7, "quickXorHash"),
+    ];
+    let plain = || name.bytes().filter(u8::is_ascii_alphanumeric).map(|b| b.to_ascii_lowercase());
+    let known = KNOWN.iter().find(|(known, ..)| plain().eq(known.bytes()));
+    known.map_or((99, None), |(_, id, caption)| (*id, Some(*caption)))
 }
 
 pub(super) fn hash<'r>(value: Val<'r>, words: &'r [Word]) -> Val<'r> {
-    let same = |name: &str| {
-        let wanted = word(words, 0);
-        name.eq_ignore_ascii_case(wanted) || {
-            let (a, b) = (algorithm(name), algorithm(wanted));
-            a.0 != 99 && a.0 == b.0
-        }
-    };
-    let found = digests(&value).into_iter().find(|(name, _)| same(name));
-    found.map_or(Val::None, |(_, digest)| Val::Text(Cow::Owned(digest.to_ascii_lowercase())))
+    let wanted = word(words, 0);
+    let (id, _) = algorithm(wanted);
+    let found = digests(&value, |name, digest| {
+        let same = name.eq_ignore_ascii_case(wanted) || (id != 99 && algorithm(name).0 == id);
+        same.then(|| digest.to_ascii_lowercase())
+    });
+    found.map_or(Val::None, |digest| Val::Text(Cow::Owned(digest)))
 }
 
 pub(super) fn hashes<'r>(value: Val<'r>, _: &'r [Word]) -> Val<'r> {
-    let print = |(name, digest): (Cow<'_, str>, Cow<'_, str>)| {
-        let (id, caption) = algorithm(&name);
-        let caption = caption.map_or_else(|| Cow::Owned(name.to_string()), Cow::Borrowed);
-        Value::Map(vec![
+    let mut prints: Vec<Value<'r>> = Vec::new();
+    let _: Option<()> = digests(&value, |name, digest| {
+        let (id, caption) = algorithm(name);
+        let caption = caption.map_or_else(|| Cow::Owned(name.to_owned()), Cow::Borrowed);
+        prints.push(Value::Map(vec![
             (Cow::Borrowed("algorithm"), Value::Str(caption)),
             (Cow::Borrowed("algorithm_id"), Value::Int(id)),
             (Cow::Borrowed("value"), Value::Str(Cow::Owned(digest.to_ascii_lowercase()))),
-        ])
-    };
-    let prints: Vec<Value<'r>> = digests(&value).into_iter().map(print).collect();
+        ]));
+        None
+    });
     if prints.is_empty() { Val::None } else { Val::Owned(Value::List(prints)) }
 }
 
@@ -218,5 +218,10 @@ pub(super) fn time<'r>(value: Val<'r>, words: &'r [Word]) -> Val<'r> {
 }
 
 pub(super) fn xml<'r>(value: Val<'r>, _: &'r [Word]) -> Val<'r> {
-    value.text().and_then(|t| crate::xml::read(&t)).map_or(Val::None, Val::Owned)
+    let read = match value.text() {
+        Some(Cow::Borrowed(text)) => crate::xml::read(text),
+        Some(Cow::Owned(text)) => crate::xml::read(&text).map(Value::into_owned),
+        None => None,
+    };
+    read.map_or(Val::None, Val::Owned)
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use model::{FlawKind, Value};
 
-use crate::json::envelope;
+use crate::json::envelope::{self, Probe};
 use crate::json::parser::Parser;
 use crate::json::scan::{self, Item, Place};
 use crate::line::LineCutter;
@@ -157,7 +157,7 @@ impl Reader for JsonLines {
                 Some(value)
                     if parser.faults().is_empty()
                         && matches!(line.get(raw.len()..), Some(b"" | b"\r"))
-                        && !envelope::may_be(&value) =>
+                        && !(envelope::may_be(&value) && is_envelope(raw)) =>
                 {
                     plain(Element { raw, offset: place, value, flaws: Vec::new() }, sink);
                 }
@@ -166,6 +166,11 @@ impl Reader for JsonLines {
             at = end + 1;
         }
     }
+}
+
+/// Whether a whole object only wraps a list of events.
+fn is_envelope(object: &[u8]) -> bool {
+    matches!(envelope::probe(object, 0, false, true), Probe::Envelope(_))
 }
 
 impl JsonLines {

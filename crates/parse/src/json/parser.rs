@@ -39,7 +39,17 @@ pub(crate) struct Parser<'a> {
     /// container is allocated once, in its exact size.
     items: Vec<Value<'a>>,
     entries: Vec<Entry<'a>>,
+    /// The keys of the value before, in their order: values that follow each other mostly have the
+    /// same ones, and to see that a key is the expected one is less than to find its end.
+    expected: Vec<&'a str>,
+    /// Which of them comes next.
+    next: usize,
 }
+
+/// Keys that are expected, at most.
+const EXPECTED: usize = 256;
+/// Keys that a value may leave out before what follows is expected no more.
+const LEFT_OUT: usize = 8;
 
 impl<'a> Parser<'a> {
     pub(crate) fn new(text: &'a str) -> Self {
@@ -52,6 +62,8 @@ impl<'a> Parser<'a> {
             left: VALUES,
             items: Vec::new(),
             entries: Vec::new(),
+            expected: Vec::new(),
+            next: 0,
         }
     }
 
@@ -60,6 +72,7 @@ impl<'a> Parser<'a> {
         self.at = at;
         self.broken = false;
         self.left = VALUES;
+        self.next = 0;
         self.faults.clear();
         self.skip_space();
         self.value(0)
@@ -249,6 +262,11 @@ impl<'a> Parser<'a> {
             if self.broken {
                 break;
             }
+            // Nearly always the next key follows at once.
+            if let Some([b',', b'"']) = self.bytes.get(self.at..).and_then(<[u8]>::first_chunk) {
+                self.at += 1;
+                continue;
+            }
             self.skip_space();
             match self.peek() {
                 Some(b',') => {
@@ -276,7 +294,10 @@ impl<'a> Parser<'a> {
             self.fail("a quoted key was expected");
             return None;
         }
-        let key = self.string()?;
+        let key = match self.expected_key() {
+            Some(key) => Cow::Borrowed(key),
+            None => self.new_key()?,
+        };
         if self.peek() != Some(b':') {
             self.skip_space();
             if self.peek() != Some(b':') {
@@ -287,6 +308,37 @@ impl<'a> Parser<'a> {
         self.at += 1;
         if self.peek() != Some(b'"') {
             self.skip_space();
+        }
+        Some(key)
+    }
+
+    /// The key that is expected, when it stands here.
+    #[inline]
+    fn expected_key(&mut self) -> Option<&'a str> {
+        let key = *self.expected.get(self.next)?;
+        let rest = self.bytes.get(self.at + 1..)?;
+        if rest.get(key.len()) != Some(&b'"') || !rest.starts_with(key.as_bytes()) {
+            return None;
+        }
+        self.at += key.len() + 2;
+        self.next += 1;
+        Some(key)
+    }
+
+    /// A key that is not the expected one. It is expected in the next value.
+    fn new_key(&mut self) -> Option<Cow<'a, str>> {
+        let key = self.string()?;
+        if let Cow::Borrowed(text) = key {
+            let later = self.expected.get(self.next..).unwrap_or_default();
+            let place = later.iter().take(LEFT_OUT).position(|expected| *expected == text);
+            if let Some(left_out) = place {
+                self.next += left_out;
+            } else if let Some(other) = self.expected.get_mut(self.next) {
+                *other = text;
+            } else if self.expected.len() < EXPECTED {
+                self.expected.push(text);
+            }
+            self.next += 1;
         }
         Some(key)
     }
@@ -468,14 +520,14 @@ impl<'a> Parser<'a> {
 fn run(bytes: &[u8]) -> usize {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGH: u64 = 0x8080_8080_8080_8080;
-    let zero = |x: u64| x.wrapping_sub(ONES) & !x & HIGH;
+    let zero = |x: u64| x.wrapping_sub(ONES) & !x;
     let mut at = 0;
     while let Some(eight) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
         let x = u64::from_le_bytes(*eight);
         let quote = zero(x ^ (ONES * 0x22));
         let backslash = zero(x ^ (ONES * 0x5C));
-        let control = x.wrapping_sub(ONES * 0x20) & !x & HIGH;
-        let hit = quote | backslash | control;
+        let control = x.wrapping_sub(ONES * 0x20) & !x;
+        let hit = (quote | backslash | control) & HIGH;
         if hit != 0 {
             return at + (hit.trailing_zeros() / 8) as usize;
         }
@@ -483,4 +535,49 @@ fn run(bytes: &[u8]) -> usize {
     }
     let rest = bytes.get(at..).unwrap_or_default();
     at + rest.iter().position(|&b| b == b'"' || b == b'\\' || b < 0x20).unwrap_or(rest.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Values read one after the other are what each is alone, whatever keys were expected.
+    #[test]
+    fn expected_keys_change_nothing() {
+        let values = [
+            r#"{"a":1,"b":{"c":2,"d":[{"e":3},{"e":4}]},"f":"g"}"#,
+            r#"{"a":1,"b":{"c":2,"d":[{"e":3},{"e":4}]},"f":"g"}"#,
+            r#"{"a":1,"b":{"d":[{"e":3}],"c":2},"f":"g","h":null}"#,
+            r#"{ "a" : 1 , "b" : { "c" : 2 } , "f" : "g" }"#,
+            r#"{"aa":1,"b\"":{"c":2},"\u0061":"g","a":5}"#,
+            r#"{"f":1,"a":2,"b":3,"é":4}"#,
+            r#"{"a":1,"a":2,"a":3}"#,
+            r#"{"a":1,"b":{"c":2,"d":[{"e":3},{"e":4}]},"f":"g"}"#,
+            r#"{"a":1,"b"#,
+            r#"{"a":1,"b":2}"#,
+        ];
+        let text = values.join("\n");
+        let mut parser = Parser::new(&text);
+        let mut at = 0;
+        for value in values {
+            let mut alone = Parser::new(value);
+            assert_eq!(parser.value_within(at, at + value.len()), alone.value_at(0), "{value}");
+            assert_eq!(parser.at() - at, alone.at(), "{value}");
+            at += value.len() + 1;
+        }
+    }
+
+    #[test]
+    fn keys_beyond_those_that_are_expected_are_read() {
+        let object = |from: usize| {
+            let members = (from..from + 2 * EXPECTED).map(|n| format!("\"key {n}\":{n}"));
+            format!("{{{}}}", members.collect::<Vec<_>>().join(","))
+        };
+        let (first, second) = (object(0), object(3));
+        let text = format!("{first}\n{second}");
+        let mut parser = Parser::new(&text);
+        assert_eq!(parser.value_within(0, first.len()), Parser::new(&first).value_at(0));
+        assert_eq!(parser.value_at(first.len() + 1), Parser::new(&second).value_at(0));
+        assert!(parser.expected.len() <= EXPECTED);
+    }
 }

@@ -247,6 +247,20 @@ async fn loggen_over_tcp_counting_octets() {
     loggen_to(listen(Protocol::SyslogTcp), &["--inet", "--stream", "--syslog-proto"]).await;
 }
 
+/// loggen never reads: what a server says unasked would have its kernel reset the connection.
+#[tokio::test]
+async fn loggen_over_tls() {
+    let folder = common::folder();
+    if !certificates(folder.path()) {
+        return;
+    }
+    let file = |name: &str| folder.path().join(name);
+    let (certificate, key) = (file("server.pem"), file("server.key"));
+    let tls = Tls::new(TlsFiles { certificate, key, clients: None }).unwrap();
+    let listen = with_tls(Protocol::SyslogTcp, &Arc::new(tls));
+    loggen_to(listen, &["--use-ssl"]).await;
+}
+
 #[tokio::test]
 async fn logger_in_all_its_ways() {
     let Some(logger) = Program::find("logger", &["bsdutils"]) else { return };

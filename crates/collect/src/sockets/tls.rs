@@ -118,7 +118,11 @@ fn configure(files: &TlsFiles) -> Result<ServerConfig, TlsError> {
             builder.with_client_cert_verifier(verifier)
         }
     };
-    builder.with_single_cert(chain, key).map_err(unfit)
+    let mut config = builder.with_single_cert(chain, key).map_err(unfit)?;
+    // Many senders of syslog never read. What lies unread when they close makes their kernel reset
+    // the connection, and ours throws away what it has not handed over yet: nothing is said to them.
+    config.send_tls13_tickets = 0;
+    Ok(config)
 }
 
 fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {

@@ -102,16 +102,17 @@ fn ask(
     question: &Question,
     out: &mut (dyn Write + Send),
 ) -> Result<Answered, Failure> {
-    answer(Asker::with_rows(data, question.limit)?, sql, saved, question, out)
+    let asker = Asker::with_rows(data, question.limit)?;
+    answer(asker, (sql, saved), question, out, std::future::pending())
 }
 
-/// Answers one question with an engine that was opened for it.
+/// Answers one question with an engine that was opened for it, unless whoever asked is `gone`.
 pub(crate) fn answer(
     mut asker: Asker,
-    sql: &str,
-    saved: Option<(&SavedHunt, &[(String, String)])>,
+    (sql, saved): (&str, Option<(&SavedHunt, &[(String, String)])>),
     question: &Question,
     out: &mut (dyn Write + Send),
+    gone: impl Future<Output = ()>,
 ) -> Result<Answered, Failure> {
     let form = Form::from_name(&question.form).ok_or_else(|| {
         Failure::new(Kind::Usage, format!("there is no form `{}`", model::inert(&question.form)))
@@ -128,7 +129,7 @@ pub(crate) fn answer(
         None => std::collections::HashMap::new(),
     };
     let style = TableStyle { width: question.width, empty_columns: false };
-    asker.runtime.block_on(unless_interrupted(async {
+    asker.runtime.block_on(unless_stopped(gone, async {
         let mut answer = asker
             .hunt
             .query_with(sql, &values, between)
@@ -178,11 +179,13 @@ fn span(text: &str) -> Option<i64> {
     count.checked_mul(seconds)?.checked_mul(1_000_000)
 }
 
-async fn unless_interrupted<T>(
+async fn unless_stopped<T>(
+    gone: impl Future<Output = ()>,
     work: impl Future<Output = Result<T, Failure>>,
 ) -> Result<T, Failure> {
     tokio::select! {
         done = work => done,
+        () = gone => Err(Failure::new(Kind::Interrupted, "nobody waits for the answer any more")),
         _ = tokio::signal::ctrl_c() => Err(Failure::new(Kind::Interrupted, "stopped")),
     }
 }
@@ -223,15 +226,15 @@ impl Asker {
             return Err(Failure::new(Kind::Nothing, message)
                 .hint("`watchfloor investigate PATH --data DIR` makes one"));
         }
-        Self::over(&crate::open_lake(data)?, data, rows)
+        Self::over(&crate::open_lake(data)?, data, Limits { rows, ..Limits::default() })
     }
 
     /// The engine over a lake, with a place in the data folder for what it cannot hold in memory.
-    pub(crate) fn over(lake: &Lake, data: &Path, rows: Option<usize>) -> Result<Self, Failure> {
+    pub(crate) fn over(lake: &Lake, data: &Path, limits: Limits) -> Result<Self, Failure> {
         let runtime = crate::runtime()?;
         let scratch = Scratch::of(data);
         let spill = scratch.as_ref().map(|scratch| scratch.path().to_owned());
-        let limits = Limits { spill, rows, ..Limits::default() };
+        let limits = Limits { spill, ..limits };
         let hunt = runtime
             .block_on(Hunt::open(lake, limits, crate::now()))
             .map_err(|error| from_hunt(&error, ""))?;
@@ -314,7 +317,8 @@ impl<T: FnMut(Row) -> Result<(), Failure>> Write for Lines<T> {
 
 fn from_hunt(error: &HuntError, sql: &str) -> Failure {
     let kind = match error.kind {
-        hunt::Kind::Lake | hunt::Kind::Limit => Kind::System,
+        hunt::Kind::Lake => Kind::System,
+        hunt::Kind::Limit => Kind::TooMuch,
         hunt::Kind::Internal => Kind::Defect,
         _ => Kind::Usage,
     };

@@ -1,6 +1,7 @@
 //! What goes wrong, for two readers: a sentence and hints for the person, a kind for the machine.
 
 use std::fmt;
+use std::time::Duration;
 
 /// The kinds of failure. Each has its own exit code, which never changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
@@ -24,6 +25,8 @@ pub enum Kind {
     Denied,
     /// Too much was asked for in too little time.
     Throttled,
+    /// It takes more time, memory or room than it may.
+    TooMuch,
     /// The person stopped it.
     Interrupted,
     /// A defect of this program.
@@ -34,7 +37,7 @@ impl Kind {
     /// The process exit code.
     pub fn exit_code(self) -> u8 {
         match self {
-            Self::System => 1,
+            Self::System | Self::TooMuch => 1,
             Self::Usage => 2,
             Self::Content => 3,
             Self::Nothing | Self::NotFound => 4,
@@ -56,12 +59,22 @@ pub struct Failure {
     pub message: String,
     /// What could be done about it.
     pub hints: Vec<String>,
+    /// When the same may work.
+    #[serde(skip)]
+    pub after: Option<Duration>,
 }
 
 impl Failure {
     /// Makes one.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), hints: Vec::new() }
+        Self { kind, message: message.into(), hints: Vec::new(), after: None }
+    }
+
+    /// Says when the same may work.
+    #[must_use]
+    pub fn after(mut self, after: Duration) -> Self {
+        self.after = Some(after);
+        self
     }
 
     /// Adds a hint.

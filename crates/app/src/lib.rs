@@ -30,15 +30,15 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use model::Micros;
 
 pub use ask::{Answered, Question, find_hunt, hunts, on_interrupt, query, run_hunt};
-pub use cases::{Asked, Delivering, HuntAsked, SenderMade};
+pub use cases::{Asked, Delivering, HuntAsked, Once, SenderMade, Ticket};
 pub use collect::Input;
 pub use collect::{Full, Position, Receipt, Refusal};
 pub use content::{Content, Text};
 pub use convert::{Converted, convert};
-pub use detect::Verdict as ImportVerdict;
+pub use detect::{RuleInfo, Verdict as ImportVerdict};
 pub use doctor::{Check, Verdict, doctor};
 pub use failure::{Failure, Kind};
-pub use hunt::SavedHunt;
+pub use hunt::{Parameter as HuntParameter, SavedHunt};
 pub use investigate::{Before, Changes, Options, Outcome, investigate};
 /// What the ledger keeps, as it is told.
 pub use ledger;

@@ -71,6 +71,8 @@ pub enum Verb {
     Report(Report),
     /// Look at this machine, the content and a data folder, and say what is wrong
     Doctor(Data),
+    /// Print the description of the API of `serve`: OpenAPI 3.1
+    Openapi,
 }
 
 /// Where the data folder is.

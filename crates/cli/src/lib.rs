@@ -45,8 +45,22 @@ impl Ground {
     }
 }
 
-/// Runs the program. `door` is what serves: this room does not know the web.
-pub fn run(args: impl IntoIterator<Item = OsString>, door: Door<'_>) -> ExitCode {
+/// What the web does for the program: this room does not know it.
+pub struct Web<'d> {
+    /// Serves.
+    pub serve: Door<'d>,
+    /// Describes its API.
+    pub openapi: &'d dyn Fn() -> serde_json::Value,
+}
+
+impl std::fmt::Debug for Web<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Web")
+    }
+}
+
+/// Runs the program.
+pub fn run(args: impl IntoIterator<Item = OsString>, web: Web<'_>) -> ExitCode {
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(error) => {
@@ -61,7 +75,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, door: Door<'_>) -> ExitCode
     let result = cli.content.map_or(Ok(()), |folder| ground.overlay(&folder)).and_then(|()| {
         match cli.verb {
             Verb::Investigate(args) => verbs::investigate::run(&ground, args),
-            Verb::Serve(args) => verbs::serve::run(&ground, args, door),
+            Verb::Serve(args) => verbs::serve::run(&ground, args, web.serve),
             Verb::Normalize(args) => verbs::normalize::run(&ground, args),
             Verb::Query(args) => verbs::query::run(&ground, args),
             Verb::Hunt(args) => verbs::hunt::run(&ground, args),
@@ -69,6 +83,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, door: Door<'_>) -> ExitCode
             Verb::Sources(args) => verbs::sources::run(&ground, args),
             Verb::Report(args) => verbs::report::run(&ground, args),
             Verb::Doctor(args) => verbs::doctor::run(&ground, &args),
+            Verb::Openapi => verbs::print_json(&(web.openapi)()).map(|()| ExitCode::SUCCESS),
         }
     });
     match result {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use model::{Level, LogSource, Tactic, Technique};
 use rsigma_parser::{ConditionExpr, Detection, Detections, Quantifier, SigmaRule, SigmaValue};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::expr::{Expr, Members};
@@ -13,7 +14,7 @@ use crate::problem::Fault;
 use crate::table::{ITSELF, KEYWORDS, Table};
 
 /// What is known of a loaded rule; what `rules list` shows.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct RuleInfo {
     /// Its id, or its title where it has none.
     pub id: Arc<str>,

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::words::words;
@@ -19,7 +20,7 @@ words! {
 }
 
 /// Who does something, and from where: what the audit trail says of it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Actor {
     /// What kind.
     pub kind: ActorKind,

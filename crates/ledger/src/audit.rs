@@ -7,6 +7,7 @@
 //! that they cannot reach, and [`Audit::verify`] says whether the chain still leads there.
 
 use model::{Digest, Micros};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -28,7 +29,7 @@ const MAX_SIDE: usize = 8 * 1024;
 const STRIDE: i64 = 1_000;
 
 /// One entry of the trail.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Entry {
     /// Its place: 1, 2, 3 …
     pub sequence: u64,
@@ -53,7 +54,7 @@ pub struct Entry {
 }
 
 /// Where the chain ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Head {
     /// Place of the last entry; 0 when there is none.
     pub sequence: u64,
@@ -62,7 +63,7 @@ pub struct Head {
 }
 
 /// What verifying found.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Verified {
     /// How many entries hold.
     pub checked: u64,
@@ -73,7 +74,7 @@ pub struct Verified {
 }
 
 /// A break of the chain.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Break {
     /// At which entry.
     pub sequence: u64,
@@ -82,7 +83,7 @@ pub struct Break {
 }
 
 /// What is wrong with an entry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Fault {
     /// It is gone.

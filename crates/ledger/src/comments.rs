@@ -1,6 +1,7 @@
 //! What people write on alerts and incidents: Markdown, kept as typed. An edit keeps what it replaced.
 
 use model::{AlertId, Digest, IncidentId, Micros};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 use sqlx::AnyConnection;
@@ -17,7 +18,7 @@ use crate::text::body;
 use crate::tx::Tx;
 
 /// What a comment is on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(tag = "kind", content = "id", rename_all = "snake_case")]
 pub enum On {
     /// An alert.
@@ -43,7 +44,7 @@ impl On {
 }
 
 /// A comment.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Comment {
     /// Its id.
     pub comment_id: CommentId,

@@ -1,6 +1,7 @@
 //! How well each source is heard: counted by sender and source definition.
 
 use model::Micros;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::alerts::MAX_BATCH;
@@ -36,7 +37,7 @@ pub struct Heard {
 }
 
 /// How well a source is heard.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct SourceHealth {
     /// By name of the sender.
     pub sender: String,

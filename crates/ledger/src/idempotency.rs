@@ -11,6 +11,9 @@ use crate::ledger::Ledger;
 use crate::sql::sql;
 use crate::text::{MAX_BODY, key, line};
 
+/// An actor has no more keys that are known.
+pub const MAX_KEYS: u64 = 10_000;
+
 /// What is known of a request.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Answer {
@@ -19,6 +22,8 @@ pub enum Answer {
     /// It was begun at this time and not finished: it is under way, or the program was stopped
     /// meanwhile and nobody knows.
     Begun(Micros),
+    /// It is new, and the actor has too many keys for another one.
+    Full,
     /// It was answered.
     Done {
         /// The HTTP status.
@@ -34,6 +39,7 @@ impl fmt::Debug for Answer {
         match self {
             Self::Fresh => f.write_str("Fresh"),
             Self::Begun(at) => write!(f, "Begun({at})"),
+            Self::Full => f.write_str("Full"),
             Self::Done { status, .. } => write!(f, "Done({status})"),
         }
     }
@@ -67,6 +73,11 @@ impl Idempotency<'_> {
             };
             let status = u16::try_from(status).unwrap_or_default();
             return Ok(Answer::Done { status, body: row.get("body")? });
+        }
+        let query =
+            sql("SELECT COUNT(*) AS n FROM idempotency WHERE actor = $1 AND expires_at > $2");
+        if query.bind(&actor).bind(now).one(&mut tx).await?.get::<u64>("n")? >= MAX_KEYS {
+            return Ok(Answer::Full);
         }
         let query = sql("INSERT INTO idempotency (actor, name, request, created_at, expires_at) \
              VALUES ($1, $2, $3, $4, $5) ON CONFLICT (actor, name) DO UPDATE SET \

@@ -67,7 +67,7 @@ pub use error::{ErrorKind, LedgerError, Result};
 pub use factors::{Factors, MAX_PASSKEYS, Passkey, Totp};
 pub use findings::Findings;
 pub use health::{Health, Heard, SourceHealth};
-pub use idempotency::{Answer, Idempotency};
+pub use idempotency::{Answer, Idempotency, MAX_KEYS};
 pub use ids::{CommentId, MergeId, SenderId, SessionId, SuppressionId, TaskId, TokenId, UserId};
 pub use incidents::{
     IncidentChange, IncidentFilter, IncidentOrder, IncidentRow, IncidentStatus, Incidents, Merge,

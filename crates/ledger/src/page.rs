@@ -1,14 +1,19 @@
 //! Lists come in pages, and the next page begins after the last row of this one, wherever rows were
 //! added meanwhile.
 
+use std::borrow::Cow;
 use std::fmt::{self, Write};
 use std::str::FromStr;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{LedgerError, Result};
 use crate::sql::Sql;
+use crate::text::key;
 
+/// No cursor is longer: a key of 400 bytes in hexadecimal, and the name of the list.
+const MAX_CURSOR: usize = 900;
 /// No page has more rows.
 pub const MAX_PAGE: u32 = 500;
 
@@ -27,12 +32,61 @@ pub struct Paging {
 pub struct Cursor(String);
 
 /// One page.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "PageOf{T}")]
 pub struct Page<T> {
     /// Its rows.
     pub items: Vec<T>,
     /// Where the next one begins; none when this is the last.
     pub next: Option<Cursor>,
+}
+
+impl<T> Page<T> {
+    /// A page of a whole list that is at hand, which comes in the order of its keys. Each row has a key
+    /// of its own; of a long one the start and a digest count.
+    pub fn of(
+        mut items: Vec<T>,
+        list: &'static str,
+        paging: &Paging,
+        by: impl Fn(&T) -> String,
+    ) -> Result<Self> {
+        let by = |item: &T| key(&by(item));
+        items.sort_by_cached_key(by);
+        if let Some(Cursor(text)) = &paging.after {
+            let wrong = || LedgerError::invalid("after", "is not a cursor of this list");
+            let hex = text.strip_prefix(list).and_then(|rest| rest.strip_prefix('.'));
+            let last = hex.and_then(unhex).ok_or_else(wrong)?;
+            items.retain(|item| by(item) > last);
+        }
+        let limit = paging.limit()? as usize;
+        let more = items.len() > limit;
+        items.truncate(limit);
+        let cursor = |item: &T| {
+            let mut text = format!("{list}.");
+            for byte in by(item).bytes() {
+                // Writing to a string cannot fail.
+                let _ = write!(text, "{byte:02x}");
+            }
+            Cursor(text)
+        };
+        let next = if more { items.last().map(cursor) } else { None };
+        Ok(Self { items, next })
+    }
+
+    /// The same page of something else.
+    pub fn map<U>(self, to: impl FnMut(T) -> U) -> Page<U> {
+        Page { items: self.items.into_iter().map(to).collect(), next: self.next }
+    }
+}
+
+/// Text that was written in hexadecimal.
+fn unhex(text: &str) -> Option<String> {
+    let digit = |byte: u8| char::from(byte).to_digit(16);
+    let bytes = text.as_bytes().chunks(2).map(|pair| match pair {
+        [high, low] => Some((digit(*high)? << 4 | digit(*low)?) as u8),
+        _ => None,
+    });
+    String::from_utf8(bytes.collect::<Option<_>>()?).ok()
 }
 
 impl Paging {
@@ -104,6 +158,16 @@ impl Paging {
     }
 }
 
+impl JsonSchema for Cursor {
+    fn schema_name() -> Cow<'static, str> {
+        "Cursor".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": "^[0-9A-Za-z._-]{1,900}$" })
+    }
+}
+
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -115,7 +179,7 @@ impl FromStr for Cursor {
 
     fn from_str(text: &str) -> Result<Self> {
         let plain = |b: u8| b.is_ascii_alphanumeric() || b".-_".contains(&b);
-        if text.len() <= 200 && text.bytes().all(plain) {
+        if text.len() <= MAX_CURSOR && text.bytes().all(plain) {
             return Ok(Self(text.to_owned()));
         }
         Err(LedgerError::invalid("after", "is not a cursor"))

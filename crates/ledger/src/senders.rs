@@ -1,6 +1,7 @@
 //! Who may deliver logs, how they show who they are, and what is expected of them.
 
 use model::{Digest, Micros};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
 use sqlx::AnyConnection;
@@ -18,7 +19,7 @@ use crate::tx::Tx;
 pub const MAX_SENDER_TOKENS: u64 = 10;
 
 /// What is said of a sender.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct SenderForm {
     /// Its name, its own.
     pub name: String,
@@ -39,7 +40,7 @@ pub struct SenderForm {
 }
 
 /// A sender.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Sender {
     /// Its id.
     pub sender_id: SenderId,

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use model::{Digest, Micros};
+use schemars::JsonSchema;
 use serde::Serialize;
 use sqlx::AnyConnection;
 
@@ -39,7 +40,7 @@ pub struct NewSession {
 }
 
 /// A session.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Session {
     /// Its id, by which it can be ended.
     pub session_id: SessionId,

@@ -5,6 +5,7 @@
 //! person says so. It is looked up when alerts are read, so that it ends on the instant.
 
 use model::{Alert, Entity, Level, Micros};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 use sqlx::AnyConnection;
@@ -48,7 +49,7 @@ pub struct NewSuppression {
 }
 
 /// A suppression.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Suppression {
     /// Its id.
     pub suppression_id: SuppressionId,

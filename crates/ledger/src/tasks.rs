@@ -1,6 +1,7 @@
 //! What is to be done for an incident, by whom, until when.
 
 use model::{IncidentId, Micros};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 use sqlx::AnyConnection;
@@ -43,7 +44,7 @@ pub struct TaskChange {
 }
 
 /// A task.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Task {
     /// Its id.
     pub task_id: TaskId,

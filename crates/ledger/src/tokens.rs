@@ -4,6 +4,7 @@
 use std::net::IpAddr;
 
 use model::{Digest, Micros};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 use sqlx::AnyConnection;
@@ -38,7 +39,7 @@ pub struct NewToken {
 }
 
 /// A token.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ApiToken {
     /// Its id.
     pub token_id: TokenId,

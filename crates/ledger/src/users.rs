@@ -1,6 +1,7 @@
 //! Users: who may come in, and as what.
 
 use model::{Digest, Micros};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 use sqlx::AnyConnection;
@@ -36,7 +37,7 @@ words! {
 }
 
 /// A user.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct User {
     /// Their id.
     pub user_id: UserId,

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{AlertId, Entity, FindingId, IncidentId, Level, Micros, Tactic, Technique};
 
 /// Findings of one rule on one entity within one window, counted.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Alert {
     /// Hash of the rule, the entity and the first finding.
     pub alert_id: AlertId,
@@ -46,7 +47,7 @@ pub struct Alert {
 }
 
 /// One addend of a risk score, shown to people.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RiskPart {
     /// What it stands for.
     pub name: String,
@@ -57,7 +58,7 @@ pub struct RiskPart {
 }
 
 /// Alerts that belong together: they share entities and time.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Incident {
     /// Hash of its first alert's id.
     pub incident_id: IncidentId,

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{Entity, EventUid, FindingId, Hasher, Level, Micros, Tactic, Technique};
 
 /// A rule that matched, on one event or (for correlations) on several.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Finding {
     /// Its id: see [`Finding::derive_id`].
     pub finding_id: FindingId,
@@ -42,7 +43,9 @@ pub struct Finding {
 }
 
 /// What made a finding.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum FindingKind {
     /// A Sigma rule on one event.
@@ -62,7 +65,7 @@ impl FindingKind {
 }
 
 /// A field that made a rule match.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct MatchedField {
     /// The field, as the event spells it; empty for a keyword found anywhere.
     pub field: Arc<str>,
@@ -94,7 +97,7 @@ pub struct Match {
 }
 
 /// The span of a correlation.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Window {
     /// Time of the first event.
     pub start: Micros,

@@ -1,9 +1,11 @@
 //! Typed identifiers. All are derived from what they name, never random: the same evidence gives
 //! the same ids on every machine and after every crash.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 
@@ -184,7 +186,17 @@ impl EventUid {
 }
 
 macro_rules! serde_as_text {
-    ($($name:ident),*) => {$(
+    ($($name:ident $pattern:literal),*) => {$(
+        impl JsonSchema for $name {
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!({ "type": "string", "pattern": $pattern })
+            }
+        }
+
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
                 s.collect_str(self)
@@ -198,7 +210,13 @@ macro_rules! serde_as_text {
         }
     )*};
 }
-serde_as_text!(Digest, EventUid, FindingId, AlertId, IncidentId);
+serde_as_text!(
+    Digest "^[0-9a-fA-F]{64}$",
+    EventUid "^e-[0-9a-fA-F]{32}$",
+    FindingId "^f-[0-9a-fA-F]{32}$",
+    AlertId "^a-[0-9a-fA-F]{32}$",
+    IncidentId "^i-[0-9a-fA-F]{32}$"
+);
 
 fn write_hex(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
     bytes.iter().try_for_each(|b| write!(f, "{b:02x}"))

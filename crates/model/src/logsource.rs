@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The triple by which Sigma rules choose their events (Sigma specification, "Log source").
 /// All lower case; a missing part is `None`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize, JsonSchema,
+)]
 pub struct LogSource {
     /// `windows`, `linux`, `aws`, `okta` …
     #[serde(default, skip_serializing_if = "Option::is_none")]

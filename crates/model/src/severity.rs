@@ -1,10 +1,22 @@
 //! How grave something is.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Sigma's five levels, in order. OCSF's `severity_id` is one more than the position.
 #[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Default,
+    Serialize,
+    Deserialize,
+    JsonSchema,
 )]
 #[serde(rename_all = "lowercase")]
 pub enum Level {

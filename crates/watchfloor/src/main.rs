@@ -9,7 +9,7 @@ use app::{Failure, Opened, ServeOptions};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    cli::run(std::env::args_os(), &serve)
+    cli::run(std::env::args_os(), cli::Web { serve: &serve, openapi: &web::openapi })
 }
 
 /// Serves, with a log on standard error: nobody sits before a server to be told.

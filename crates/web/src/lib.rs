@@ -7,11 +7,17 @@
 
 mod api;
 mod caller;
+mod describe;
+mod json;
+mod once;
 mod problem;
 mod receive;
 mod routes;
 mod run;
 mod server;
 mod tls;
+#[cfg(test)]
+mod trial;
 
+pub use describe::openapi;
 pub use run::run;

@@ -1,23 +1,38 @@
 //! Problems as documents (RFC 9457): what is wrong, in a sentence that a person understands, and what
 //! could be done about it.
 
+use std::time::Duration;
+
 use app::{Failure, Kind};
-use axum::Json;
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
 use serde::Serialize;
 
-/// A problem on its way out.
-#[derive(Debug, Clone, Serialize)]
+use crate::json::Json;
+
+/// What is wrong (RFC 9457).
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub(crate) struct Problem {
+    /// What kind of problem; where it says nothing beyond the status, `about:blank`.
     #[serde(rename = "type")]
     kind: &'static str,
+    /// The status, in words.
     title: &'static str,
+    /// The status.
     status: u16,
+    /// What is wrong, in a sentence.
     detail: String,
+    /// What could be done about it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     hints: Vec<String>,
+    /// True when the password is right and the code of an authenticator is needed too.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    code_needed: bool,
+    /// When to come again.
+    #[serde(skip)]
+    after: Option<Duration>,
 }
 
 impl Problem {
@@ -28,7 +43,20 @@ impl Problem {
             status: status.as_u16(),
             detail: detail.into(),
             hints: Vec::new(),
+            code_needed: false,
+            after: None,
         }
+    }
+
+    /// The password is right, and is not enough.
+    pub(crate) fn code_needed() -> Self {
+        let detail = "the code of the authenticator is needed too";
+        Self { code_needed: true, ..Self::new(StatusCode::UNAUTHORIZED, detail) }
+    }
+
+    /// Says when to come again.
+    pub(crate) fn after(self, after: Duration) -> Self {
+        Self { after: Some(after), ..self }
     }
 
     pub(crate) fn bad(detail: impl Into<String>) -> Self {
@@ -44,6 +72,7 @@ impl Problem {
 fn status(kind: Kind) -> StatusCode {
     match kind {
         Kind::Usage | Kind::Content => StatusCode::BAD_REQUEST,
+        Kind::TooMuch => StatusCode::UNPROCESSABLE_ENTITY,
         Kind::Nothing | Kind::NotFound => StatusCode::NOT_FOUND,
         Kind::Conflict => StatusCode::CONFLICT,
         Kind::Unauthenticated => StatusCode::UNAUTHORIZED,
@@ -59,7 +88,8 @@ impl From<Failure> for Problem {
         if failure.kind == Kind::Defect {
             tracing::error!(%failure, "a defect");
         }
-        Self { hints: failure.hints, ..Self::new(status(failure.kind), failure.message) }
+        let Failure { kind, message, hints, after } = failure;
+        Self { hints, after, ..Self::new(status(kind), message) }
     }
 }
 
@@ -84,12 +114,13 @@ impl From<PathRejection> for Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = self.status();
+        let after = self.after.map_or(5, |after| after.as_secs_f64().ceil().max(1.0) as u64);
         let mut response = (status, Json(self)).into_response();
         let headers = response.headers_mut();
         let kind = HeaderValue::from_static("application/problem+json");
         headers.insert(header::CONTENT_TYPE, kind);
         if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(after));
         }
         response
     }

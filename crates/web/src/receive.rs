@@ -1,40 +1,57 @@
 //! Where senders deliver logs over HTTP. A `200` means that the bytes are on the disk.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use app::access::Token;
 use app::{Delivering, Floor, Refusal};
+use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse as _, Response};
-use axum::routing::post;
-use axum::{Json, Router};
-use serde::Deserialize;
-use serde_json::json;
+use axum::http::{HeaderMap, StatusCode};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use tower_http::decompression::RequestDecompressionLayer;
 
 use crate::api::Query;
 use crate::caller::bearer;
+use crate::json::Json;
 use crate::problem::Problem;
+use crate::receive;
+use crate::routes::{Needs, Route, routes};
 
 /// Bytes of a delivery, after decompression.
 const BODY: usize = 64 << 20;
 
-/// The receivers.
+/// All receivers.
+pub(crate) const ROUTES: &[Route] = routes! {
+    POST "/api/v1/ingest" Needs::Sender => receive::ingest,
+        "Takes logs in any form that the program reads, plain or compressed (gzip, deflate, zstd)";
+};
+
+/// The receivers. Who delivers is asked for by each, with its own token.
 pub(crate) fn router() -> Router<Floor> {
-    Router::new()
-        .route("/api/v1/ingest", post(ingest))
+    let routes = ROUTES.iter();
+    routes
+        .fold(Router::new(), |router, route| {
+            router.route(route.path, (route.handler)(route.filter()))
+        })
         .layer(DefaultBodyLimit::max(BODY))
         .layer(RequestDecompressionLayer::new())
 }
 
 /// How a delivery is to be read; by its content unless said.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
 pub(crate) struct IngestQuery {
+    /// The name of a format, as `watchfloor normalize --format` takes it.
     format: String,
+}
+
+/// A delivery that was taken: it is on the disk.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Taken {
+    /// Its number, in the order in which deliveries were taken.
+    position: u64,
 }
 
 /// Takes a body of any format that the program reads: JSON in any arrangement, syslog, CSV, text …
@@ -44,7 +61,7 @@ async fn ingest(
     headers: HeaderMap,
     Query(query): Query<IngestQuery>,
     body: Bytes,
-) -> Result<Response, Problem> {
+) -> Result<Json<Taken>, Problem> {
     let sender = sender(&floor, bearer(&headers)).await?;
     if body.is_empty() {
         return Err(Problem::bad("the delivery is empty"));
@@ -55,8 +72,8 @@ async fn ingest(
     }
     let origin = format!("http {}", from.ip().to_canonical());
     match floor.deliver(&sender, &query.format, origin, body).await {
-        Ok(receipt) => Ok(Json(json!({ "position": receipt.position })).into_response()),
-        Err(refusal) => Ok(refused(&refusal)),
+        Ok(receipt) => Ok(Json(Taken { position: receipt.position.0 })),
+        Err(refusal) => Err(refused(&refusal)),
     }
 }
 
@@ -73,7 +90,7 @@ async fn sender(floor: &Floor, token: Option<Token>) -> Result<Delivering, Probl
 }
 
 /// Says that a delivery was not taken, and when to come again.
-fn refused(refusal: &Refusal) -> Response {
+fn refused(refusal: &Refusal) -> Problem {
     let status = match refusal {
         Refusal::Full { what: app::Full::Allowance, .. } => StatusCode::TOO_MANY_REQUESTS,
         Refusal::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
@@ -81,10 +98,6 @@ fn refused(refusal: &Refusal) -> Response {
             StatusCode::SERVICE_UNAVAILABLE
         }
     };
-    let mut response = Problem::new(status, refusal.to_string()).into_response();
-    if let Some(after) = refusal.retry_after() {
-        let seconds = after.max(Duration::from_millis(1)).as_secs_f64().ceil() as u64;
-        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-    }
-    response
+    let problem = Problem::new(status, refusal.to_string());
+    refusal.retry_after().map_or(problem.clone(), |after| problem.after(after))
 }

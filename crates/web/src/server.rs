@@ -22,7 +22,7 @@ use crate::routes;
 use crate::tls::{self, Files};
 
 /// Bytes of a request of the API; receivers of logs have their own bounds.
-const BODY: usize = 1 << 20;
+pub(crate) const BODY: usize = 1 << 20;
 /// How long running requests may take when the server stops.
 const GRACE: Duration = Duration::from_secs(10);
 

@@ -6,6 +6,7 @@ mod proof;
 mod users;
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use ledger::{Actor, Links, NewLink, NewSession, NewUser, Purpose, Role, Session, User};
 use model::{Digest, Micros};
@@ -280,7 +281,9 @@ fn throttle(count: u64, patience: u64, last: Option<Micros>, now: Micros) -> Res
         return Ok(());
     }
     let seconds = left.div_euclid(1_000_000) + 1;
-    Err(Failure::new(Kind::Throttled, format!("too many failed logins; wait {seconds} seconds")))
+    let wait = Duration::from_secs(seconds.unsigned_abs());
+    let message = format!("too many failed logins; wait {seconds} seconds");
+    Err(Failure::new(Kind::Throttled, message).after(wait))
 }
 
 /// Checks or hashes a password: away from the tasks, and not many at once.

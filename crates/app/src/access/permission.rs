@@ -5,7 +5,9 @@ use ledger::Role;
 use crate::failure::{Failure, Kind};
 
 /// Something that a caller may be allowed to do. A use case names the one that it asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Permission {
     /// See alerts, incidents, rules, sources and how the floor is.

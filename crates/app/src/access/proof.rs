@@ -115,7 +115,11 @@ pub(crate) fn random(bytes: &mut [u8]) -> Result<(), Failure> {
 }
 
 /// Seals secrets that must be read again (the seeds of codes), with a key beside the ledger and not in it.
-pub(crate) struct Seal(XChaCha20Poly1305);
+pub(crate) struct Seal {
+    cipher: XChaCha20Poly1305,
+    /// For digests of what may be guessed.
+    key: Digest,
+}
 
 impl Seal {
     /// The key of a data folder, made when there is none. Only its owner can read it.
@@ -140,26 +144,42 @@ impl Seal {
             }
             Err(error) => return Err(system("cannot read the seal")(error)),
         }
-        XChaCha20Poly1305::new_from_slice(&key).map(Self).map_err(|_| {
+        let cipher = XChaCha20Poly1305::new_from_slice(&key).map_err(|_| {
             Failure::new(Kind::System, format!("{} is not a key of 32 bytes", path.display()))
-        })
+        })?;
+        Ok(Self { cipher, key: keyed(&Digest::of(b"watchfloor digests"), &[&key]) })
     }
 
-    fn close(&self, secret: &[u8]) -> Result<Secret, Failure> {
+    /// A digest of parts that cannot be told from a guess of them without the key.
+    pub(crate) fn digest(&self, parts: &[&[u8]]) -> Digest {
+        keyed(&self.key, parts)
+    }
+
+    pub(crate) fn close(&self, secret: &[u8]) -> Result<Secret, Failure> {
         let mut nonce = [0; 24];
         random(&mut nonce)?;
         let sealed = self
-            .0
+            .cipher
             .encrypt(XNonce::from_slice(&nonce), secret)
             .map_err(|_| Failure::new(Kind::Defect, "a secret could not be sealed"))?;
         Ok(Secret::new(format!("{}{}", crate::hex(&nonce), crate::hex(&sealed))))
     }
 
-    fn open(&self, sealed: &Secret) -> Option<Vec<u8>> {
+    pub(crate) fn open(&self, sealed: &Secret) -> Option<Vec<u8>> {
         let bytes = unhex(sealed.expose())?;
         let (nonce, sealed) = bytes.split_at_checked(24)?;
-        self.0.decrypt(XNonce::from_slice(nonce), sealed).ok()
+        self.cipher.decrypt(XNonce::from_slice(nonce), sealed).ok()
     }
+}
+
+/// A digest of parts, each with its length so that they do not run into each other, under a key.
+fn keyed(key: &Digest, parts: &[&[u8]]) -> Digest {
+    let mut all = key.0.to_vec();
+    for part in parts {
+        all.extend((part.len() as u64).to_le_bytes());
+        all.extend(*part);
+    }
+    Digest::of(&all)
 }
 
 fn unhex(text: &str) -> Option<Vec<u8>> {

@@ -1,13 +1,14 @@
 //! Users, their passwords and second factors, and tokens for programs.
 
 use ledger::{
-    ApiToken, NewToken, NewUser, Role, Session, SessionId, TokenId, User, UserChange, UserId,
+    ApiToken, NewToken, NewUser, Page, Paging, Role, Session, SessionId, TokenId, User, UserChange,
+    UserId,
 };
 use model::Micros;
 
 use super::{API_PREFIX, Caller, Permission, Token, checked, proof};
 use crate::failure::{Failure, Kind};
-use crate::live::{Floor, from_ledger};
+use crate::live::{Floor, everything, from_ledger};
 
 /// A token for a program that is to be made.
 #[derive(Debug, Clone)]
@@ -28,10 +29,12 @@ pub struct Enrolment {
 }
 
 impl Floor {
-    /// All users.
-    pub async fn users(&self, caller: &Caller) -> Result<Vec<User>, Failure> {
+    /// All users, by login.
+    pub async fn users(&self, caller: &Caller, paging: &Paging) -> Result<Page<User>, Failure> {
         caller.may(Permission::Users)?;
-        self.0.ledger.users().list(0).await.map_err(from_ledger)
+        let users = self.0.ledger.users();
+        let all = everything(|from| users.list(from)).await?;
+        Page::of(all, "users", paging, |user| user.login.clone()).map_err(from_ledger)
     }
 
     /// Makes a user with a first password, which an admin hands over.
@@ -120,8 +123,18 @@ impl Floor {
         }
     }
 
-    /// The caller's sessions.
-    pub async fn sessions(&self, caller: &Caller) -> Result<Vec<Session>, Failure> {
+    /// The caller's sessions, the newest first.
+    pub async fn sessions(
+        &self,
+        caller: &Caller,
+        paging: &Paging,
+    ) -> Result<Page<Session>, Failure> {
+        let all = self.own_sessions(caller).await?;
+        let by = |session: &Session| newest_first(session.session_id.number());
+        Page::of(all, "sessions", paging, by).map_err(from_ledger)
+    }
+
+    async fn own_sessions(&self, caller: &Caller) -> Result<Vec<Session>, Failure> {
         caller.in_person()?;
         let sessions = self.0.ledger.sessions();
         sessions.list(caller.user.user_id, crate::now()).await.map_err(from_ledger)
@@ -130,17 +143,24 @@ impl Floor {
     /// Ends one of the caller's sessions; an admin may end anybody's.
     pub async fn end_session(&self, caller: &Caller, id: SessionId) -> Result<(), Failure> {
         let actor = caller.in_person()?;
-        let own = self.sessions(caller).await?;
+        let own = self.own_sessions(caller).await?;
         if !own.iter().any(|session| session.session_id == id) {
             caller.may(Permission::Users)?;
         }
         self.0.ledger.sessions().revoke(actor, crate::now(), id).await.map_err(from_ledger)
     }
 
-    /// The caller's tokens.
-    pub async fn api_tokens(&self, caller: &Caller) -> Result<Vec<ApiToken>, Failure> {
+    /// The caller's tokens, the newest first.
+    pub async fn api_tokens(
+        &self,
+        caller: &Caller,
+        paging: &Paging,
+    ) -> Result<Page<ApiToken>, Failure> {
         caller.in_person()?;
-        self.0.ledger.tokens().list(Some(caller.user.user_id)).await.map_err(from_ledger)
+        let tokens = self.0.ledger.tokens();
+        let all = tokens.list(Some(caller.user.user_id)).await.map_err(from_ledger)?;
+        let by = |token: &ApiToken| newest_first(token.token_id.number());
+        Page::of(all, "tokens", paging, by).map_err(from_ledger)
     }
 
     /// Makes a token as which a program comes in for the caller. It is shown this once.
@@ -181,4 +201,9 @@ impl Floor {
         }
         tokens.revoke(actor, crate::now(), id).await.map_err(from_ledger)
     }
+}
+
+/// A key by which the newest of numbered rows comes first.
+fn newest_first(number: i64) -> String {
+    format!("{:020}", i64::MAX - number)
 }

@@ -1,13 +1,26 @@
 //! Questions to a live floor: SQL and saved hunts over the lake and what is not committed yet.
 
-use hunt::SavedHunt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hunt::{Limits, SavedHunt};
+use ledger::{Page, Paging};
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use crate::access::{Caller, Permission};
 use crate::ask::{self, Answered, Asker, Question};
 use crate::content::Content;
-use crate::failure::Failure;
-use crate::live::{Floor, blocking};
+use crate::failure::{Failure, Kind};
+use crate::live::{Floor, blocking, from_ledger};
 
+/// Questions that are answered at once: each may take [`MEMORY`].
+pub(crate) const AT_ONCE: usize = 4;
+/// Time for a question.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Bytes of memory for a question's sorts, joins and groups.
+const MEMORY: usize = 256 << 20;
+/// Bytes of disk for what a question spills.
+const DISK: u64 = 4 << 30;
 /// Bytes of an answer that is sent in one piece.
 const ANSWER: usize = 64 << 20;
 
@@ -32,50 +45,93 @@ pub struct HuntAsked {
 }
 
 impl Floor {
-    /// Answers SQL; who asked what is in the audit trail.
+    /// Answers SQL; who asked what is in the audit trail. The question ends when nobody waits for its
+    /// answer any more.
     pub async fn ask(&self, caller: &Caller, asked: Asked) -> Result<(Vec<u8>, Answered), Failure> {
         let actor = caller.may(Permission::Hunt)?;
+        let turn = self.turn()?;
         self.note(actor, "query", &model::shortened(&asked.sql, 500)).await?;
         let floor = self.clone();
-        blocking(move || {
+        let (waiting, gone) = oneshot::channel::<()>();
+        let answered = blocking(move || {
+            let _turn = turn;
             let asker = floor.asker(asked.question.limit)?;
-            bounded(|out| ask::answer(asker, &asked.sql, None, &asked.question, out))
+            let what = (asked.sql.as_str(), None);
+            bounded(|out| ask::answer(asker, what, &asked.question, out, ended(gone)))
         })
-        .await
+        .await;
+        drop(waiting);
+        answered
     }
 
-    /// The saved hunts.
-    pub async fn saved_hunts(&self, caller: &Caller) -> Result<Vec<SavedHunt>, Failure> {
+    /// The saved hunts, by name.
+    pub async fn saved_hunts(
+        &self,
+        caller: &Caller,
+        paging: &Paging,
+    ) -> Result<Page<SavedHunt>, Failure> {
         caller.may(Permission::Read)?;
         let folder = self.0.options.content.clone();
-        blocking(move || Ok(ask::hunts(&Content::of(folder.as_deref())).0)).await
+        let all = blocking(move || Ok(ask::hunts(&Content::of(folder.as_deref())).0)).await?;
+        Page::of(all, "hunts", paging, |hunt| hunt.name.clone()).map_err(from_ledger)
     }
 
-    /// Runs a saved hunt.
+    /// Runs a saved hunt, likewise.
     pub async fn run_hunt(
         &self,
         caller: &Caller,
         asked: HuntAsked,
     ) -> Result<(Vec<u8>, Answered), Failure> {
         let actor = caller.may(Permission::Hunt)?;
-        self.note(actor, "hunt", &asked.name).await?;
+        let turn = self.turn()?;
+        self.note(actor, "hunt", &model::shortened(&asked.name, 200)).await?;
         let floor = self.clone();
-        blocking(move || {
+        let (waiting, gone) = oneshot::channel::<()>();
+        let answered = blocking(move || {
+            let _turn = turn;
             let content = Content::of(floor.0.options.content.as_deref());
-            let saved = ask::find_hunt(&content, &asked.name)?;
+            let saved = ask::find_hunt(&content, &asked.name).map_err(not_there)?;
             let asker = floor.asker(asked.question.limit)?;
-            let given = Some((&saved, asked.given.as_slice()));
-            bounded(|out| ask::answer(asker, &saved.sql, given, &asked.question, out))
+            let what = (saved.sql.as_str(), Some((&saved, asked.given.as_slice())));
+            bounded(|out| ask::answer(asker, what, &asked.question, out, ended(gone)))
         })
-        .await
+        .await;
+        drop(waiting);
+        answered
+    }
+
+    /// A turn to ask; none while others have them all.
+    fn turn(&self) -> Result<OwnedSemaphorePermit, Failure> {
+        Arc::clone(&self.0.asking).try_acquire_owned().map_err(|_| {
+            let message = format!("{AT_ONCE} questions are being answered already");
+            Failure::new(Kind::Throttled, message).hint("ask again in some seconds")
+        })
     }
 
     fn asker(&self, rows: Option<usize>) -> Result<Asker, Failure> {
+        let limits = Limits {
+            memory: MEMORY,
+            disk: DISK,
+            rows,
+            timeout: Some(PATIENCE),
+            threads: (self.0.threads / 2).max(1),
+            spill: None,
+        };
         let (lake, gate) = self.0.keeper.lake()?;
-        let asker = Asker::over(&lake, &self.0.options.data, rows)?;
+        let asker = Asker::over(&lake, &self.0.options.data, limits)?;
         drop(gate);
         Ok(asker)
     }
+}
+
+/// Done when the other end is gone.
+async fn ended(gone: oneshot::Receiver<()>) {
+    drop(gone.await);
+}
+
+/// Here the name of a hunt is a place, and not an argument.
+fn not_there(failure: Failure) -> Failure {
+    Failure { kind: Kind::NotFound, ..failure }
 }
 
 /// Collects an answer, up to a size at which one should ask for less.

@@ -21,10 +21,12 @@ impl Floor {
         self.reload().await
     }
 
-    /// The rules in force.
-    pub fn rules(&self, caller: &Caller) -> Result<Vec<RuleInfo>, Failure> {
+    /// The rules in force, by id.
+    pub fn rules(&self, caller: &Caller, paging: &Paging) -> Result<Page<RuleInfo>, Failure> {
         caller.may(Permission::Read)?;
-        Ok(self.0.stages().rules.list().to_vec())
+        let all = self.0.stages().rules.list().to_vec();
+        let by = |rule: &RuleInfo| format!("{}\u{1}{}", rule.id, rule.path);
+        Page::of(all, "rules", paging, by).map_err(from_ledger)
     }
 
     /// Listens to what changes from now on.

@@ -101,10 +101,17 @@ impl Floor {
         self.0.ledger.incidents().undo_merge(actor, crate::now(), id).await.map_err(from_ledger)
     }
 
-    /// The tasks of an incident.
-    pub async fn tasks(&self, caller: &Caller, id: IncidentId) -> Result<Vec<Task>, Failure> {
+    /// The tasks of an incident, in the order in which they were made.
+    pub async fn tasks(
+        &self,
+        caller: &Caller,
+        id: IncidentId,
+        paging: &Paging,
+    ) -> Result<Page<Task>, Failure> {
         caller.may(Permission::Read)?;
-        self.0.ledger.tasks().list(id).await.map_err(from_ledger)
+        let all = self.0.ledger.tasks().list(id).await.map_err(from_ledger)?;
+        let by = |task: &Task| format!("{:020}", task.task_id.number());
+        Page::of(all, "tasks", paging, by).map_err(from_ledger)
     }
 
     /// Adds a task to an incident.

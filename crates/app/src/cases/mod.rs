@@ -5,8 +5,11 @@ mod alerts;
 mod asking;
 mod floor;
 mod incidents;
+mod once;
 mod senders;
 
+pub(crate) use asking::AT_ONCE;
 pub use asking::{Asked, HuntAsked};
+pub use once::{Once, Ticket};
 pub(crate) use senders::Gate;
 pub use senders::{Delivering, SenderMade};

@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use collect::{Delivery, Intake as _, Receipt, Refusal, Tag};
-use ledger::{Sender, SenderForm, SenderId, SourceHealth};
+use ledger::{Page, Paging, Sender, SenderForm, SenderId, SourceHealth};
 use model::{Digest, Micros};
 
 use crate::access::{Caller, Permission, Token, sender_token};
 use crate::failure::{Failure, Kind};
-use crate::live::{Floor, from_ledger};
+use crate::live::{Floor, everything, from_ledger};
 
 /// How long a sender that was looked up is believed. A token that is revoked works for so long.
 const FRESH: Duration = Duration::from_secs(2);
@@ -150,16 +150,26 @@ impl Floor {
         self.door().offer(delivery).await
     }
 
-    /// All senders.
-    pub async fn senders(&self, caller: &Caller) -> Result<Vec<Sender>, Failure> {
+    /// All senders, in the order in which they were made.
+    pub async fn senders(&self, caller: &Caller, paging: &Paging) -> Result<Page<Sender>, Failure> {
         caller.may(Permission::Read)?;
-        self.0.ledger.senders().list(0).await.map_err(from_ledger)
+        let senders = self.0.ledger.senders();
+        let all = everything(|from| senders.list(from)).await?;
+        let by = |sender: &Sender| format!("{:020}", sender.sender_id.number());
+        Page::of(all, "senders", paging, by).map_err(from_ledger)
     }
 
     /// How well each source is heard.
-    pub async fn sources(&self, caller: &Caller) -> Result<Vec<SourceHealth>, Failure> {
+    pub async fn sources(
+        &self,
+        caller: &Caller,
+        paging: &Paging,
+    ) -> Result<Page<SourceHealth>, Failure> {
         caller.may(Permission::Read)?;
-        self.0.ledger.health().list(None, 0).await.map_err(from_ledger)
+        let health = self.0.ledger.health();
+        let all = everything(|from| health.list(None, from)).await?;
+        let by = |source: &SourceHealth| format!("{}\u{1}{}", source.sender, source.definition);
+        Page::of(all, "sources", paging, by).map_err(from_ledger)
     }
 
     /// Makes a sender, and the token with which it is to deliver.

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use model::Micros;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::reading::{Heard, Made};
@@ -40,7 +41,7 @@ struct Told {
 }
 
 /// Something that does not work at present.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Trouble {
     /// Which part of the floor.
     pub part: &'static str,

@@ -11,6 +11,7 @@ use collect::wal::{self, Wal};
 use collect::{Delivery, Intake, Offer, Position};
 use ledger::Ledger;
 use model::Micros;
+use tokio::sync::Semaphore;
 
 use super::figures::{Figures, Trouble};
 use super::keeper::{self, Conclusions, Keeper, KeeperHealth, Pace};
@@ -18,7 +19,7 @@ use super::line::Line;
 use super::listeners::{SocketKind, SocketStatus};
 use crate::Meter;
 use crate::access::Seal;
-use crate::cases::Gate;
+use crate::cases::{AT_ONCE, Gate};
 use crate::content::Content;
 use crate::failure::{Failure, Kind, system};
 use crate::scratch::FolderLock;
@@ -58,6 +59,8 @@ pub(crate) struct Inner {
     pub(crate) figures: Arc<Figures>,
     pub(crate) listeners: Mutex<Vec<(SocketKind, Listener)>>,
     pub(crate) gate: Gate,
+    /// Turns to ask the lake.
+    pub(crate) asking: Arc<Semaphore>,
     pub(crate) seal: Seal,
     pub(crate) meter: Meter,
     pub(crate) started_at: Micros,
@@ -81,7 +84,7 @@ impl Inner {
 }
 
 /// How a floor is.
-#[derive(Debug, Clone, serde::Serialize)]
+#[derive(Debug, Clone, serde::Serialize, schemars::JsonSchema)]
 pub struct Status {
     /// The program's version.
     pub version: &'static str,
@@ -151,6 +154,7 @@ impl Floor {
             figures: Arc::default(),
             listeners: Mutex::default(),
             gate: Gate::default(),
+            asking: Arc::new(Semaphore::new(AT_ONCE)),
             seal: Seal::of(&options.data)?,
             meter: Meter::default(),
             started_at: crate::now(),

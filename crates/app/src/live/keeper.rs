@@ -74,7 +74,7 @@ pub(crate) struct Keeper {
 }
 
 /// How the keeper is doing.
-#[derive(Debug, Clone, Default, serde::Serialize)]
+#[derive(Debug, Clone, Default, serde::Serialize, schemars::JsonSchema)]
 pub struct KeeperHealth {
     /// Commits since the start.
     pub commits: u64,

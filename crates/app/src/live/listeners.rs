@@ -62,7 +62,7 @@ pub struct Socket {
 }
 
 /// The figures of a socket.
-#[derive(Debug, Clone, serde::Serialize)]
+#[derive(Debug, Clone, serde::Serialize, schemars::JsonSchema)]
 pub struct SocketStatus {
     /// What is spoken there.
     pub kind: &'static str,

@@ -23,6 +23,25 @@ pub use listeners::{Socket, SocketKind, SocketStatus};
 
 use crate::failure::{Failure, Kind};
 
+/// Rows that the ledger gives at a time where a list is read from an offset on.
+const ROWS: usize = 500;
+
+/// The whole of a list that is read from an offset on.
+pub(crate) async fn everything<T, F>(mut read: impl FnMut(u32) -> F) -> Result<Vec<T>, Failure>
+where
+    F: Future<Output = ledger::Result<Vec<T>>>,
+{
+    let mut all = Vec::new();
+    loop {
+        let rows = read(u32::try_from(all.len()).unwrap_or(u32::MAX)).await.map_err(from_ledger)?;
+        let more = rows.len() == ROWS;
+        all.extend(rows);
+        if !more {
+            return Ok(all);
+        }
+    }
+}
+
 /// A failure of the ledger, as a person is told of it. What lies behind it goes to the log.
 pub(crate) fn from_ledger(error: ledger::LedgerError) -> Failure {
     use ledger::ErrorKind;

@@ -1,6 +1,7 @@
 //! Alerts by a filter, in pages, and how many there would be of each kind.
 
 use model::{Entity, IncidentId, Level, Micros};
+use schemars::JsonSchema;
 use serde::Serialize;
 use sqlx::AnyConnection;
 
@@ -93,7 +94,7 @@ pub enum AlertOrder {
 }
 
 /// How many alerts there are of each kind.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Facets {
     /// All that the filter leaves.
     pub total: u64,
@@ -108,7 +109,7 @@ pub struct Facets {
 }
 
 /// How many alerts a rule has.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct RuleFacet {
     /// The rule.
     pub rule_id: String,

@@ -1,6 +1,7 @@
 //! An alert as it is kept, and how one is read.
 
 use model::{Alert, AlertId, IncidentId, Level, Micros};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sqlx::AnyConnection;
 
@@ -36,7 +37,7 @@ words! {
 }
 
 /// Where the work on an alert stands and, when it is closed, what it was.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "state", content = "resolution", rename_all = "snake_case")]
 pub enum AlertStatus {
     /// Nobody looked.
@@ -74,7 +75,7 @@ pub struct AlertChange {
 }
 
 /// How a thing stood when it was closed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Closed {
     /// When.
     pub at: Micros,
@@ -87,7 +88,7 @@ pub struct Closed {
 }
 
 /// An alert: what triage says of it, and what people decided.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct AlertRow {
     /// What triage says.
     pub alert: Alert,

@@ -4,6 +4,7 @@
 //! its target. Nothing is copied or overwritten, so taking the pointer away gives both back.
 
 use model::{IncidentId, Micros};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 use sqlx::AnyConnection;
@@ -18,7 +19,7 @@ use crate::sql::{Row, sql};
 use crate::tx::Tx;
 
 /// A merge.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Merge {
     /// Its id.
     pub merge_id: MergeId,

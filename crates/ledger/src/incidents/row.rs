@@ -1,6 +1,7 @@
 //! An incident as it is kept, how one is read, and whether it may be written to.
 
 use model::{Incident, IncidentId, Level, Micros};
+use schemars::JsonSchema;
 use serde::Serialize;
 use sqlx::AnyConnection;
 
@@ -28,7 +29,7 @@ words! {
 }
 
 /// An incident: what triage says of it, what people decided, and what follows from both.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct IncidentRow {
     /// Its id, which stays though triage may name it anew.
     pub incident_id: IncidentId,

@@ -2,37 +2,73 @@
 
 use app::Floor;
 use app::ledger::{
-    AlertChange, AlertFilter, AlertOrder, AlertState, AlertStatus, InIncident, NewSuppression, On,
-    OwnedBy, Suppressed,
+    AlertChange, AlertFilter, AlertOrder, AlertRow, AlertState, AlertStatus, Comment, Facets,
+    InIncident, NewSuppression, On, OwnedBy, Suppressed, Suppression, SuppressionId,
 };
-use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
-use axum::response::IntoResponse;
-use model::{AlertId, Entity, EntityKind, Level, Micros};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use model::{AlertId, Entity, EntityKind, Finding, Level, Micros};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
-use super::{Body, PageQuery, Path, Query, given, parsed, word, words};
+use super::{Body, Listed, Path, Query, Whole, given, parsed, word, words};
 use crate::caller::Came;
+use crate::describe::{Created, Items};
+use crate::json::Json;
 use crate::problem::Problem;
 
 /// Which alerts.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
 pub(crate) struct AlertQuery {
+    /// States, with commas between them: `new`, `in_progress`, `closed`.
     state: Option<String>,
+    /// A login, or `none`.
     owner: Option<String>,
-    level: Option<String>,
+    /// Shown with this level or a graver one.
+    level: Option<Level>,
+    /// The id of a rule.
     rule: Option<String>,
+    /// The name of a source definition.
     source: Option<String>,
+    /// What it is about, such as `user:anna` or `address:192.0.2.7`.
+    #[schemars(regex(pattern = ENTITY))]
     entity: Option<String>,
+    /// Words, all of which must be in title, description, entities or reason.
+    #[schemars(length(max = 300))]
     text: Option<String>,
-    from: Option<String>,
-    to: Option<String>,
+    /// Still going on at or after this time.
+    from: Option<Micros>,
+    /// Begun before this time.
+    to: Option<Micros>,
+    /// The id of an incident, or `none`.
     incident: Option<String>,
-    suppressed: Option<String>,
-    order: Option<String>,
+    /// What to do with alerts that a suppression hides; they are left out unless said.
+    suppressed: Option<SuppressedWord>,
+    /// The latest first, unless said.
+    order: Option<OrderWord>,
+}
+
+/// What entities are written like.
+pub(crate) const ENTITY: &str =
+    "^(user|host|address|domain|hash|resource|url|email|process|file):.*$";
+
+/// What to do with alerts that a suppression hides.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum SuppressedWord {
+    Hidden,
+    Shown,
+    Only,
+}
+
+/// In which order alerts come.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum OrderWord {
+    Latest,
+    Begun,
+    Gravest,
+    Riskiest,
 }
 
 impl AlertQuery {
@@ -42,35 +78,33 @@ impl AlertQuery {
         Ok(AlertFilter {
             states: states.collect::<Result<_, _>>()?,
             owner: owner(self.owner.as_deref()),
-            level: level(self.level.as_deref())?,
+            level: self.level,
             rule: self.rule.clone(),
             source: self.source.clone(),
             entity: entity(self.entity.as_deref())?,
             text: self.text.clone(),
-            from: time("from", self.from.as_deref())?,
-            to: time("to", self.to.as_deref())?,
+            from: self.from,
+            to: self.to,
             incident: match self.incident.as_deref() {
                 None => InIncident::Any,
                 Some("none") => InIncident::None,
                 Some(id) => InIncident::Is(parsed("incident", id)?),
             },
-            suppressed: match self.suppressed.as_deref() {
-                None | Some("hidden") => Suppressed::Hidden,
-                Some("shown") => Suppressed::Shown,
-                Some("only") => Suppressed::Only,
-                Some(_) => return Err(Problem::bad("suppressed: hidden, shown or only")),
+            suppressed: match self.suppressed {
+                None | Some(SuppressedWord::Hidden) => Suppressed::Hidden,
+                Some(SuppressedWord::Shown) => Suppressed::Shown,
+                Some(SuppressedWord::Only) => Suppressed::Only,
             },
         })
     }
 
-    fn order(&self) -> Result<AlertOrder, Problem> {
-        Ok(match self.order.as_deref() {
-            None | Some("latest") => AlertOrder::Latest,
-            Some("begun") => AlertOrder::Begun,
-            Some("gravest") => AlertOrder::Gravest,
-            Some("riskiest") => AlertOrder::Riskiest,
-            Some(_) => return Err(Problem::bad("order: latest, begun, gravest or riskiest")),
-        })
+    fn order(&self) -> AlertOrder {
+        match self.order {
+            None | Some(OrderWord::Latest) => AlertOrder::Latest,
+            Some(OrderWord::Begun) => AlertOrder::Begun,
+            Some(OrderWord::Gravest) => AlertOrder::Gravest,
+            Some(OrderWord::Riskiest) => AlertOrder::Riskiest,
+        }
     }
 }
 
@@ -82,10 +116,6 @@ pub(crate) fn owner(text: Option<&str>) -> OwnedBy {
     }
 }
 
-pub(crate) fn level(text: Option<&str>) -> Result<Option<Level>, Problem> {
-    text.map(|text| word("level", text, Level::from_name)).transpose()
-}
-
 pub(crate) fn entity(text: Option<&str>) -> Result<Option<Entity>, Problem> {
     let read = |text: &str| {
         let (kind, value) = text.split_once(':')?;
@@ -95,26 +125,19 @@ pub(crate) fn entity(text: Option<&str>) -> Result<Option<Entity>, Problem> {
     text.map(|text| read(text).ok_or_else(wrong)).transpose()
 }
 
-pub(crate) fn time(what: &str, text: Option<&str>) -> Result<Option<Micros>, Problem> {
-    text.map(|text| parsed(what, text)).transpose()
-}
-
 pub(crate) async fn list(
     State(floor): State<Floor>,
     came: Came,
-    Query(query): Query<AlertQuery>,
-    Query(page): Query<PageQuery>,
-) -> Result<impl IntoResponse, Problem> {
-    let found =
-        floor.alerts(&came.caller, &query.filter()?, query.order()?, &page.paging()).await?;
-    Ok(Json(found))
+    Listed(query, page): Listed<AlertQuery>,
+) -> Result<Items<AlertRow>, Problem> {
+    Ok(Json(floor.alerts(&came.caller, &query.filter()?, query.order(), &page).await?))
 }
 
 pub(crate) async fn facets(
     State(floor): State<Floor>,
     came: Came,
     Query(query): Query<AlertQuery>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<Json<Facets>, Problem> {
     Ok(Json(floor.alert_facets(&came.caller, &query.filter()?).await?))
 }
 
@@ -122,7 +145,7 @@ pub(crate) async fn one(
     State(floor): State<Floor>,
     came: Came,
     Path(id): Path<AlertId>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<Json<AlertRow>, Problem> {
     Ok(Json(floor.alert(&came.caller, id).await?))
 }
 
@@ -130,13 +153,13 @@ pub(crate) async fn findings(
     State(floor): State<Floor>,
     came: Came,
     Path(id): Path<AlertId>,
-    Query(page): Query<PageQuery>,
-) -> Result<impl IntoResponse, Problem> {
-    Ok(Json(floor.alert_findings(&came.caller, id, &page.paging()).await?))
+    Listed(Whole {}, page): Listed<Whole>,
+) -> Result<Items<Finding>, Problem> {
+    Ok(Json(floor.alert_findings(&came.caller, id, &page).await?))
 }
 
 /// A decision on an alert. What is left out stays; `null` takes away.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct AlertBody {
     /// The version that the decision was made on.
@@ -159,13 +182,13 @@ pub(crate) async fn change(
     came: Came,
     Path(id): Path<AlertId>,
     Body(body): Body<AlertBody>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<Json<AlertRow>, Problem> {
     let expected = body.expected;
     Ok(Json(floor.change_alert(&came.caller, id, expected, &body.change()).await?))
 }
 
 /// The same decision on many alerts.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct BulkBody {
     alerts: Vec<BulkAlert>,
@@ -173,7 +196,7 @@ pub(crate) struct BulkBody {
 }
 
 /// An alert of a bulk decision, and the version that it was made on.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct BulkAlert {
     alert_id: AlertId,
@@ -184,21 +207,35 @@ pub(crate) async fn bulk(
     State(floor): State<Floor>,
     came: Came,
     Body(body): Body<BulkBody>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<Json<BulkDone>, Problem> {
     let items: Vec<_> = body.alerts.iter().map(|item| (item.alert_id, item.expected)).collect();
     let done = floor.change_alerts(&came.caller, &items, &body.change.change()).await?;
-    let told: Vec<Value> = done
-        .into_iter()
-        .map(|(id, result)| match result {
-            Ok(alert) => json!({ "alert_id": id, "alert": alert }),
-            Err(error) => json!({ "alert_id": id, "error": error.to_string() }),
-        })
-        .collect();
-    Ok(Json(json!({ "items": told })))
+    let told = done.into_iter().map(|(alert_id, result)| match result {
+        Ok(alert) => BulkItem { alert_id, alert: Some(alert), error: None },
+        Err(error) => BulkItem { alert_id, alert: None, error: Some(error.to_string()) },
+    });
+    Ok(Json(BulkDone { items: told.collect() }))
+}
+
+/// What came of a bulk decision.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct BulkDone {
+    /// One for each alert, in the order in which they were named.
+    items: Vec<BulkItem>,
+}
+
+/// What came of it for one alert: as it stands now, or why it was not changed.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct BulkItem {
+    alert_id: AlertId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    alert: Option<AlertRow>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
 }
 
 /// A comment, in Markdown.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CommentBody {
     pub(crate) text: String,
@@ -208,9 +245,9 @@ pub(crate) async fn comments(
     State(floor): State<Floor>,
     came: Came,
     Path(id): Path<AlertId>,
-    Query(page): Query<PageQuery>,
-) -> Result<impl IntoResponse, Problem> {
-    Ok(Json(floor.comments(&came.caller, On::Alert(id), &page.paging()).await?))
+    Listed(Whole {}, page): Listed<Whole>,
+) -> Result<Items<Comment>, Problem> {
+    Ok(Json(floor.comments(&came.caller, On::Alert(id), &page).await?))
 }
 
 pub(crate) async fn comment(
@@ -218,29 +255,29 @@ pub(crate) async fn comment(
     came: Came,
     Path(id): Path<AlertId>,
     Body(body): Body<CommentBody>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<Created<Comment>, Problem> {
     let made = floor.add_comment(&came.caller, On::Alert(id), &body.text).await?;
-    Ok((StatusCode::CREATED, Json(made)))
+    Ok(Created(made))
 }
 
 /// Which suppressions.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
 pub(crate) struct SuppressionQuery {
+    /// Also those that have ended.
     all: bool,
 }
 
 pub(crate) async fn suppressions(
     State(floor): State<Floor>,
     came: Came,
-    Query(query): Query<SuppressionQuery>,
-    Query(page): Query<PageQuery>,
-) -> Result<impl IntoResponse, Problem> {
-    Ok(Json(floor.suppressions(&came.caller, !query.all, &page.paging()).await?))
+    Listed(query, page): Listed<SuppressionQuery>,
+) -> Result<Items<Suppression>, Problem> {
+    Ok(Json(floor.suppressions(&came.caller, !query.all, &page).await?))
 }
 
 /// What is to be hidden, until when, and why.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SuppressionBody {
     rule_id: Option<String>,
@@ -255,16 +292,16 @@ pub(crate) async fn suppress(
     State(floor): State<Floor>,
     came: Came,
     Body(body): Body<SuppressionBody>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<Created<Suppression>, Problem> {
     let SuppressionBody { rule_id, entity, source, up_to, until, reason } = body;
     let new = NewSuppression { rule_id, entity, source, up_to, until, reason };
-    Ok((StatusCode::CREATED, Json(floor.suppress(&came.caller, &new).await?)))
+    Ok(Created(floor.suppress(&came.caller, &new).await?))
 }
 
 pub(crate) async fn lift(
     State(floor): State<Floor>,
     came: Came,
-    Path(id): Path<String>,
-) -> Result<impl IntoResponse, Problem> {
-    Ok(Json(floor.lift_suppression(&came.caller, parsed("suppression", &id)?).await?))
+    Path(id): Path<SuppressionId>,
+) -> Result<Json<Suppression>, Problem> {
+    Ok(Json(floor.lift_suppression(&came.caller, id).await?))
 }

@@ -3,21 +3,24 @@
 use std::net::SocketAddr;
 
 use app::Floor;
-use app::access::{Caller, FirstAdmin, LoggedIn, Login, Token};
-use axum::Json;
+use app::access::{self, Caller, FirstAdmin, Login, Permission, Token};
+use app::ledger::{Session, User};
 use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse as _, Response};
-use serde::Deserialize;
+use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::Body;
 use crate::caller::{COOKIE, Came, PLAIN_COOKIE};
+use crate::describe::{Answers, Created, Operation};
+use crate::json::Json;
 use crate::problem::Problem;
 use crate::server::Secure;
 
 /// A login: name, password, and the authenticator's code where there is one.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct LoginBody {
     login: String,
@@ -31,7 +34,7 @@ pub(crate) async fn log_in(
     axum::Extension(secure): axum::Extension<Secure>,
     headers: HeaderMap,
     Body(body): Body<LoginBody>,
-) -> Result<Response, Problem> {
+) -> Result<LoggedIn, Problem> {
     let agent = headers.get(header::USER_AGENT).and_then(|v| v.to_str().ok()).unwrap_or_default();
     let login = Login {
         login: body.login,
@@ -41,14 +44,11 @@ pub(crate) async fn log_in(
         agent: agent.to_owned(),
     };
     match floor.log_in(login).await? {
-        LoggedIn::In(token, caller) => {
-            let mut response = Json(told(&caller, &token)).into_response();
-            set_cookie(&mut response, &cookie(secure, token.expose(), 7 * 86_400));
-            Ok(response)
+        access::LoggedIn::In(token, caller) => {
+            let cookie = cookie(secure, token.expose(), 7 * 86_400);
+            Ok(LoggedIn { me: Me::of(caller.as_ref(), &token), cookie })
         }
-        LoggedIn::CodeNeeded => {
-            Ok((StatusCode::UNAUTHORIZED, Json(json!({ "code_needed": true }))).into_response())
-        }
+        access::LoggedIn::CodeNeeded => Err(Problem::code_needed()),
     }
 }
 
@@ -56,20 +56,85 @@ pub(crate) async fn log_out(
     State(floor): State<Floor>,
     axum::Extension(secure): axum::Extension<Secure>,
     came: Came,
-) -> Result<Response, Problem> {
+) -> Result<LoggedOut, Problem> {
     floor.log_out(&came.caller, &came.token).await?;
-    let mut response = StatusCode::NO_CONTENT.into_response();
-    set_cookie(&mut response, &cookie(secure, "", 0));
-    Ok(response)
+    Ok(LoggedOut { cookie: cookie(secure, "", 0) })
 }
 
 /// Who the caller is and what they may do.
-pub(crate) async fn me(came: Came) -> Json<Value> {
-    Json(told(&came.caller, &came.token))
+pub(crate) async fn me(came: Came) -> Json<Me> {
+    Json(Me::of(&came.caller, &came.token))
+}
+
+/// Who the caller is and what they may do.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Me {
+    /// As whom they come.
+    user: User,
+    /// What they may do.
+    permissions: Vec<Permission>,
+    /// The session of a browser.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session: Option<Session>,
+    /// The session's own word, which changes carry in the header `x-csrf-token`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    csrf: Option<String>,
+}
+
+impl Me {
+    fn of(caller: &Caller, token: &Token) -> Self {
+        Self {
+            user: caller.user.clone(),
+            permissions: caller.permissions(),
+            session: caller.session.clone(),
+            csrf: caller.session.is_some().then(|| token.csrf()),
+        }
+    }
+}
+
+/// A session has begun.
+pub(crate) struct LoggedIn {
+    me: Me,
+    cookie: String,
+}
+
+impl IntoResponse for LoggedIn {
+    fn into_response(self) -> Response {
+        with_cookie(Json(self.me).into_response(), &self.cookie)
+    }
+}
+
+impl Answers for LoggedIn {
+    fn tell(to: &mut Operation<'_>) {
+        let schema = to.answered::<Me>();
+        let content = json!({ "application/json": { "schema": schema } });
+        to.answers(StatusCode::OK, Some(content), cookie_header());
+    }
+}
+
+/// A session has ended.
+pub(crate) struct LoggedOut {
+    cookie: String,
+}
+
+impl IntoResponse for LoggedOut {
+    fn into_response(self) -> Response {
+        with_cookie(StatusCode::NO_CONTENT.into_response(), &self.cookie)
+    }
+}
+
+impl Answers for LoggedOut {
+    fn tell(to: &mut Operation<'_>) {
+        to.answers(StatusCode::NO_CONTENT, None, cookie_header());
+    }
+}
+
+fn cookie_header() -> Value {
+    json!({ "Set-Cookie": { "description": "The session.", "schema": { "type": "string" } } })
 }
 
 /// The first admin, by the one-time link.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SetupBody {
     link: String,
@@ -82,7 +147,7 @@ pub(crate) async fn setup(
     State(floor): State<Floor>,
     ConnectInfo(from): ConnectInfo<SocketAddr>,
     Body(body): Body<SetupBody>,
-) -> Result<Response, Problem> {
+) -> Result<Created<User>, Problem> {
     let first = FirstAdmin {
         link: Token::presented(&body.link),
         login: body.login,
@@ -90,17 +155,7 @@ pub(crate) async fn setup(
         password: body.password,
         address: from.ip().to_canonical(),
     };
-    let user = floor.make_first_admin(first).await?;
-    Ok((StatusCode::CREATED, Json(user)).into_response())
-}
-
-fn told(caller: &Caller, token: &Token) -> Value {
-    let mut told = json!({ "user": caller.user, "permissions": caller.permissions() });
-    if let (Some(session), Some(map)) = (&caller.session, told.as_object_mut()) {
-        map.insert("session".to_owned(), json!(session));
-        map.insert("csrf".to_owned(), json!(token.csrf()));
-    }
-    told
+    Ok(Created(floor.make_first_admin(first).await?))
 }
 
 fn cookie(secure: Secure, value: &str, seconds: u32) -> String {
@@ -108,8 +163,9 @@ fn cookie(secure: Secure, value: &str, seconds: u32) -> String {
     format!("{name}={value}; Path=/; HttpOnly; SameSite=Strict; Max-Age={seconds}{flag}")
 }
 
-fn set_cookie(response: &mut Response, cookie: &str) {
+fn with_cookie(mut response: Response, cookie: &str) -> Response {
     if let Ok(value) = HeaderValue::from_str(cookie) {
         response.headers_mut().insert(header::SET_COOKIE, value);
     }
+    response
 }

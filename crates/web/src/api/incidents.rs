@@ -2,33 +2,52 @@
 
 use app::Floor;
 use app::ledger::{
-    IncidentChange, IncidentFilter, IncidentOrder, IncidentStatus, NewIncident, NewTask, On,
-    TaskChange,
+    Comment, IncidentChange, IncidentFilter, IncidentOrder, IncidentRow, IncidentStatus, Merge,
+    MergeId, NewIncident, NewTask, On, Task, TaskChange, TaskId,
 };
-use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
-use axum::response::IntoResponse;
 use model::{AlertId, IncidentId, Level, Micros};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::alerts::{CommentBody, entity, level, owner, time};
-use super::{Body, PageQuery, Path, Query, given, parsed, word, words};
+use super::alerts::{CommentBody, ENTITY, entity, owner};
+use super::{Body, Listed, Path, Whole, given, word, words};
 use crate::caller::Came;
+use crate::describe::{Created, Items};
+use crate::json::Json;
 use crate::problem::Problem;
 
 /// Which incidents.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
 pub(crate) struct IncidentQuery {
+    /// Statuses, with commas between them: `new`, `in_progress`, `contained`, `resolved`, `closed`.
     status: Option<String>,
+    /// A login, or `none`.
     owner: Option<String>,
-    level: Option<String>,
+    /// Shown with this level or a graver one.
+    level: Option<Level>,
+    /// What it is about, such as `user:anna` or `address:192.0.2.7`.
+    #[schemars(regex(pattern = ENTITY))]
     entity: Option<String>,
+    /// Words, all of which must be in title, summary, entities or reason.
+    #[schemars(length(max = 300))]
     text: Option<String>,
-    from: Option<String>,
-    to: Option<String>,
-    order: Option<String>,
+    /// Still going on at or after this time.
+    from: Option<Micros>,
+    /// Begun before this time.
+    to: Option<Micros>,
+    /// The latest first, unless said.
+    order: Option<OrderWord>,
+}
+
+/// In which order incidents come.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "IncidentOrderWord")]
+pub(crate) enum OrderWord {
+    Latest,
+    Gravest,
 }
 
 impl IncidentQuery {
@@ -38,11 +57,11 @@ impl IncidentQuery {
         Ok(IncidentFilter {
             statuses: statuses.collect::<Result<_, _>>()?,
             owner: owner(self.owner.as_deref()),
-            level: level(self.level.as_deref())?,
+            level: self.level,
             entity: entity(self.entity.as_deref())?,
             text: self.text.clone(),
-            from: time("from", self.from.as_deref())?,
-            to: time("to", self.to.as_deref())?,
+            from: self.from,
+            to: self.to,
         })
     }
 }
@@ -50,28 +69,26 @@ impl IncidentQuery {
 pub(crate) async fn list(
     State(floor): State<Floor>,
     came: Came,
-    Query(query): Query<IncidentQuery>,
-    Query(page): Query<PageQuery>,
-) -> Result<impl IntoResponse, Problem> {
-    let order = match query.order.as_deref() {
-        None | Some("latest") => IncidentOrder::Latest,
-        Some("gravest") => IncidentOrder::Gravest,
-        Some(_) => return Err(Problem::bad("order: latest or gravest")),
+    Listed(query, page): Listed<IncidentQuery>,
+) -> Result<Items<IncidentRow>, Problem> {
+    let order = match query.order {
+        None | Some(OrderWord::Latest) => IncidentOrder::Latest,
+        Some(OrderWord::Gravest) => IncidentOrder::Gravest,
     };
     let filter = query.filter()?;
-    Ok(Json(floor.incidents(&came.caller, &filter, order, &page.paging()).await?))
+    Ok(Json(floor.incidents(&came.caller, &filter, order, &page).await?))
 }
 
 pub(crate) async fn one(
     State(floor): State<Floor>,
     came: Came,
     Path(id): Path<IncidentId>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<Json<IncidentRow>, Problem> {
     Ok(Json(floor.incident(&came.caller, id).await?))
 }
 
 /// An incident that a person opens.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct OpenBody {
     title: String,
@@ -84,14 +101,14 @@ pub(crate) async fn open(
     State(floor): State<Floor>,
     came: Came,
     Body(body): Body<OpenBody>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<Created<IncidentRow>, Problem> {
     let OpenBody { title, severity, alerts } = body;
     let new = NewIncident { title, severity, alerts };
-    Ok((StatusCode::CREATED, Json(floor.open_incident(&came.caller, &new).await?)))
+    Ok(Created(floor.open_incident(&came.caller, &new).await?))
 }
 
 /// A decision on an incident. What is left out stays; `null` takes away.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct IncidentBody {
     /// The version that the decision was made on.
@@ -110,14 +127,14 @@ pub(crate) async fn change(
     came: Came,
     Path(id): Path<IncidentId>,
     Body(body): Body<IncidentBody>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<Json<IncidentRow>, Problem> {
     let IncidentBody { expected, status, owner, severity, title } = body;
     let change = IncidentChange { status, owner, severity, title };
     Ok(Json(floor.change_incident(&came.caller, id, expected, &change).await?))
 }
 
 /// The version that somebody looked at.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct ReopenBody {
     expected: Option<u64>,
@@ -128,12 +145,12 @@ pub(crate) async fn reopen(
     came: Came,
     Path(id): Path<IncidentId>,
     Body(body): Body<ReopenBody>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<Json<IncidentRow>, Problem> {
     Ok(Json(floor.reopen_incident(&came.caller, id, body.expected).await?))
 }
 
 /// Alerts to put into an incident, and to take out.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct MoveBody {
     add: Vec<AlertId>,
@@ -145,12 +162,12 @@ pub(crate) async fn move_alerts(
     came: Came,
     Path(id): Path<IncidentId>,
     Body(body): Body<MoveBody>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<Json<IncidentRow>, Problem> {
     Ok(Json(floor.move_alerts(&came.caller, id, &body.add, &body.remove).await?))
 }
 
 /// The incident that takes the other.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct MergeBody {
     into: IncidentId,
@@ -161,26 +178,26 @@ pub(crate) async fn merge(
     came: Came,
     Path(id): Path<IncidentId>,
     Body(body): Body<MergeBody>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<Created<Merge>, Problem> {
     let made = floor.merge_incidents(&came.caller, id, body.into).await?;
-    Ok((StatusCode::CREATED, Json(made)))
+    Ok(Created(made))
 }
 
 pub(crate) async fn undo_merge(
     State(floor): State<Floor>,
     came: Came,
-    Path(id): Path<String>,
-) -> Result<impl IntoResponse, Problem> {
-    Ok(Json(floor.undo_merge(&came.caller, parsed("merge", &id)?).await?))
+    Path(id): Path<MergeId>,
+) -> Result<Json<Merge>, Problem> {
+    Ok(Json(floor.undo_merge(&came.caller, id).await?))
 }
 
 pub(crate) async fn comments(
     State(floor): State<Floor>,
     came: Came,
     Path(id): Path<IncidentId>,
-    Query(page): Query<PageQuery>,
-) -> Result<impl IntoResponse, Problem> {
-    Ok(Json(floor.comments(&came.caller, On::Incident(id), &page.paging()).await?))
+    Listed(Whole {}, page): Listed<Whole>,
+) -> Result<Items<Comment>, Problem> {
+    Ok(Json(floor.comments(&came.caller, On::Incident(id), &page).await?))
 }
 
 pub(crate) async fn comment(
@@ -188,21 +205,22 @@ pub(crate) async fn comment(
     came: Came,
     Path(id): Path<IncidentId>,
     Body(body): Body<CommentBody>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<Created<Comment>, Problem> {
     let made = floor.add_comment(&came.caller, On::Incident(id), &body.text).await?;
-    Ok((StatusCode::CREATED, Json(made)))
+    Ok(Created(made))
 }
 
 pub(crate) async fn tasks(
     State(floor): State<Floor>,
     came: Came,
     Path(id): Path<IncidentId>,
-) -> Result<impl IntoResponse, Problem> {
-    Ok(Json(floor.tasks(&came.caller, id).await?))
+    Listed(Whole {}, page): Listed<Whole>,
+) -> Result<Items<Task>, Problem> {
+    Ok(Json(floor.tasks(&came.caller, id, &page).await?))
 }
 
 /// A task.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct TaskBody {
     title: String,
@@ -215,14 +233,14 @@ pub(crate) async fn add_task(
     came: Came,
     Path(id): Path<IncidentId>,
     Body(body): Body<TaskBody>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<Created<Task>, Problem> {
     let TaskBody { title, assignee, due } = body;
     let made = floor.add_task(&came.caller, id, &NewTask { title, assignee, due }).await?;
-    Ok((StatusCode::CREATED, Json(made)))
+    Ok(Created(made))
 }
 
 /// A change of a task. What is left out stays; `null` takes away.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct TaskChangeBody {
     expected: Option<u64>,
@@ -237,11 +255,10 @@ pub(crate) struct TaskChangeBody {
 pub(crate) async fn change_task(
     State(floor): State<Floor>,
     came: Came,
-    Path(id): Path<String>,
+    Path(id): Path<TaskId>,
     Body(body): Body<TaskChangeBody>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<Json<Task>, Problem> {
     let TaskChangeBody { expected, title, assignee, due, done } = body;
     let change = TaskChange { title, assignee, due, done };
-    let id = parsed("task", &id)?;
     Ok(Json(floor.change_task(&came.caller, id, expected, &change).await?))
 }

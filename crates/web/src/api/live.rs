@@ -1,49 +1,93 @@
 //! How the floor is, what changes on it as it changes, and the audit trail.
 
 use std::convert::Infallible;
+use std::sync::LazyLock;
 
-use app::Floor;
-use app::ledger::News;
-use axum::Json;
+use app::ledger::{Entry, News, Verified};
+use app::{Floor, RuleInfo, Status};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures::Stream;
-use serde::Deserialize;
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
-use super::{PageQuery, Query};
+use super::{Listed, Whole};
 use crate::caller::Came;
+use crate::describe::{self, Answers, Items, Operation};
+use crate::json::Json;
 use crate::problem::Problem;
 
 /// Whether it works, for a load balancer: nobody need say who they are, and nothing else is told.
-pub(crate) async fn health(State(floor): State<Floor>) -> Response {
-    let well = floor.status().well;
-    let status = if well { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, Json(json!({ "well": well }))).into_response()
+pub(crate) async fn health(State(floor): State<Floor>) -> Health {
+    Health { well: floor.status().well }
 }
+
+/// Whether the floor works.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Health {
+    /// True when nothing is in trouble.
+    well: bool,
+}
+
+impl IntoResponse for Health {
+    fn into_response(self) -> Response {
+        let status = if self.well { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+        (status, Json(self)).into_response()
+    }
+}
+
+impl Answers for Health {
+    fn tell(to: &mut Operation<'_>) {
+        let schema = to.answered::<Self>();
+        for status in [StatusCode::OK, StatusCode::SERVICE_UNAVAILABLE] {
+            let content = json!({ "application/json": { "schema": schema } });
+            to.answers(status, Some(content), json!({}));
+        }
+    }
+}
+
+/// This description.
+pub(crate) async fn openapi() -> Json<Document> {
+    static DOCUMENT: LazyLock<Value> = LazyLock::new(describe::openapi);
+    Json(Document(&DOCUMENT))
+}
+
+/// A document of OpenAPI.
+#[derive(Serialize, JsonSchema)]
+#[schemars(with = "serde_json::Map<String, Value>")]
+pub(crate) struct Document(&'static Value);
 
 pub(crate) async fn status(
     State(floor): State<Floor>,
     came: Came,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<Json<Status>, Problem> {
     Ok(Json(floor.status_for(&came.caller)?))
 }
 
 pub(crate) async fn reload(
     State(floor): State<Floor>,
     came: Came,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<Json<Reloaded>, Problem> {
     let problems = floor.reload_for(&came.caller).await?;
-    Ok(Json(json!({ "problems": problems })))
+    Ok(Json(Reloaded { problems }))
+}
+
+/// The content was loaded anew.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Reloaded {
+    /// Mistakes in it; what they stand in was left out.
+    problems: Vec<String>,
 }
 
 pub(crate) async fn rules(
     State(floor): State<Floor>,
     came: Came,
-) -> Result<impl IntoResponse, Problem> {
-    Ok(Json(json!({ "items": floor.rules(&came.caller)? })))
+    Listed(Whole {}, page): Listed<Whole>,
+) -> Result<Items<RuleInfo>, Problem> {
+    Ok(Json(floor.rules(&came.caller, &page)?))
 }
 
 /// Changes as they happen, as server-sent events. An event says what to look at again, never what it now
@@ -66,26 +110,27 @@ pub(crate) async fn events(
 }
 
 /// Which entries of the audit trail.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
 pub(crate) struct AuditQuery {
+    /// Who, as entries name them.
     actor: Option<String>,
+    /// What was done, or what its name begins with: `incident.`.
     action: Option<String>,
 }
 
 pub(crate) async fn audit(
     State(floor): State<Floor>,
     came: Came,
-    Query(query): Query<AuditQuery>,
-    Query(page): Query<PageQuery>,
-) -> Result<impl IntoResponse, Problem> {
-    let found = floor.audit(&came.caller, query.actor, query.action, &page.paging()).await?;
+    Listed(query, page): Listed<AuditQuery>,
+) -> Result<Items<Entry>, Problem> {
+    let found = floor.audit(&came.caller, query.actor, query.action, &page).await?;
     Ok(Json(found))
 }
 
 pub(crate) async fn verify(
     State(floor): State<Floor>,
     came: Came,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<Json<Verified>, Problem> {
     Ok(Json(floor.verify_audit(&came.caller).await?))
 }

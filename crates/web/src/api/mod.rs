@@ -8,8 +8,12 @@ pub(crate) mod live;
 pub(crate) mod senders;
 pub(crate) mod users;
 
-use app::ledger::{Cursor, Paging};
+use app::ledger::{Cursor, MAX_PAGE, Paging};
 use axum::extract::{FromRequest, FromRequestParts};
+use axum::http::Uri;
+use axum::http::request::Parts;
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 
 use crate::problem::Problem;
@@ -30,17 +34,44 @@ pub(crate) struct Query<T>(pub(crate) T);
 pub(crate) struct Path<T>(pub(crate) T);
 
 /// Which page of a list.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
 pub(crate) struct PageQuery {
+    /// How many rows; 50 unless said.
+    #[schemars(range(min = 1, max = MAX_PAGE))]
     limit: Option<u32>,
+    /// `next` of the page before.
     after: Option<Cursor>,
 }
 
-impl PageQuery {
-    pub(crate) fn paging(self) -> Paging {
-        Paging { limit: self.limit, after: self.after }
+/// What narrows a list.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Whole {}
+
+/// What narrows a list, and which page of it. A parameter that is not known is a mistake: a filter
+/// that is misspelt would show everything.
+#[derive(Debug)]
+pub(crate) struct Listed<T>(pub(crate) T, pub(crate) Paging);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Listed<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let pairs =
+            parts.uri.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
+        let (page, rest): (Vec<_>, Vec<_>) =
+            pairs.partition(|pair| matches!(pair.split('=').next(), Some("limit" | "after")));
+        let PageQuery { limit, after } = read(&page)?;
+        Ok(Self(read(&rest)?, Paging { limit, after }))
     }
+}
+
+/// Reads pairs as they stand in an address.
+fn read<T: DeserializeOwned>(pairs: &[&str]) -> Result<T, Problem> {
+    let uri = format!("/?{}", pairs.join("&"));
+    let uri: Uri = uri.parse().map_err(|_| Problem::bad("the address cannot be read"))?;
+    Ok(axum::extract::Query::try_from_uri(&uri)?.0)
 }
 
 /// A field that may be left out (leave it as it is), be null (take it away) or have a value.

@@ -1,24 +1,26 @@
 //! Who may deliver logs, and how well they are heard.
 
 use app::Floor;
-use app::ledger::SenderForm;
-use axum::Json;
+use app::ledger::{Sender, SenderForm, SenderId, SourceHealth};
 use axum::extract::State;
-use axum::http::StatusCode;
-use axum::response::IntoResponse;
 use model::Micros;
-use serde::Deserialize;
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
-use super::{Body, Path, parsed};
+use super::{Body, Listed, Path, Whole};
 use crate::caller::Came;
+use crate::describe::{Created, Items};
+use crate::json::Json;
 use crate::problem::Problem;
 
 /// A sender as it is to be.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SenderBody {
+    /// The version that is changed.
     expected: Option<u64>,
+    /// Its name, its own.
+    #[schemars(length(min = 1, max = 300))]
     name: String,
     /// By what way it delivers; `http` unless said.
     #[serde(default = "http")]
@@ -61,33 +63,47 @@ impl SenderBody {
 pub(crate) async fn list(
     State(floor): State<Floor>,
     came: Came,
-) -> Result<impl IntoResponse, Problem> {
-    Ok(Json(json!({ "items": floor.senders(&came.caller).await? })))
+    Listed(Whole {}, page): Listed<Whole>,
+) -> Result<Items<Sender>, Problem> {
+    Ok(Json(floor.senders(&came.caller, &page).await?))
 }
 
 pub(crate) async fn add(
     State(floor): State<Floor>,
     came: Came,
     Body(body): Body<SenderBody>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<Created<SenderGiven>, Problem> {
     let made = floor.add_sender(&came.caller, &body.form()).await?;
-    let told = json!({ "sender": made.sender, "token": made.token.expose() });
-    Ok((StatusCode::CREATED, Json(told)))
+    Ok(Created(SenderGiven { sender: made.sender, token: made.token.expose().to_owned() }))
 }
 
 pub(crate) async fn change(
     State(floor): State<Floor>,
     came: Came,
-    Path(id): Path<String>,
+    Path(id): Path<SenderId>,
     Body(body): Body<SenderBody>,
-) -> Result<impl IntoResponse, Problem> {
-    let id = parsed("sender", &id)?;
+) -> Result<Json<Sender>, Problem> {
     let expected = body.expected;
     Ok(Json(floor.change_sender(&came.caller, id, expected, &body.form()).await?))
 }
 
+/// A sender that was made.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct SenderGiven {
+    sender: Sender,
+    /// Its token, shown this once.
+    token: String,
+}
+
+/// A token that was made.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct TokenGiven {
+    /// The token, shown this once.
+    token: String,
+}
+
 /// Until when tokens that were given before work; now, unless said.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct RotateBody {
     retire: Option<Micros>,
@@ -96,16 +112,17 @@ pub(crate) struct RotateBody {
 pub(crate) async fn rotate(
     State(floor): State<Floor>,
     came: Came,
-    Path(id): Path<String>,
+    Path(id): Path<SenderId>,
     Body(body): Body<RotateBody>,
-) -> Result<impl IntoResponse, Problem> {
-    let token = floor.rotate_token(&came.caller, parsed("sender", &id)?, body.retire).await?;
-    Ok((StatusCode::CREATED, Json(json!({ "token": token.expose() }))))
+) -> Result<Created<TokenGiven>, Problem> {
+    let token = floor.rotate_token(&came.caller, id, body.retire).await?;
+    Ok(Created(TokenGiven { token: token.expose().to_owned() }))
 }
 
 pub(crate) async fn sources(
     State(floor): State<Floor>,
     came: Came,
-) -> Result<impl IntoResponse, Problem> {
-    Ok(Json(json!({ "items": floor.sources(&came.caller).await? })))
+    Listed(Whole {}, page): Listed<Whole>,
+) -> Result<Items<SourceHealth>, Problem> {
+    Ok(Json(floor.sources(&came.caller, &page).await?))
 }

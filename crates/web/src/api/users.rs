@@ -2,28 +2,28 @@
 
 use app::Floor;
 use app::access::NewApiToken;
-use app::ledger::{Role, UserChange};
-use axum::Json;
+use app::ledger::{ApiToken, Role, Session, SessionId, TokenId, User, UserChange, UserId};
 use axum::extract::State;
-use axum::http::StatusCode;
-use axum::response::IntoResponse;
 use model::Micros;
-use serde::Deserialize;
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
-use super::{Body, Path, given, parsed};
+use super::{Body, Listed, Path, Whole, given};
 use crate::caller::Came;
+use crate::describe::{Created, Items, NoContent};
+use crate::json::Json;
 use crate::problem::Problem;
 
 pub(crate) async fn list(
     State(floor): State<Floor>,
     came: Came,
-) -> Result<impl IntoResponse, Problem> {
-    Ok(Json(json!({ "items": floor.users(&came.caller).await? })))
+    Listed(Whole {}, page): Listed<Whole>,
+) -> Result<Items<User>, Problem> {
+    Ok(Json(floor.users(&came.caller, &page).await?))
 }
 
 /// A user, with a first password that an admin hands over.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct UserBody {
     login: String,
@@ -36,14 +36,14 @@ pub(crate) async fn add(
     State(floor): State<Floor>,
     came: Came,
     Body(body): Body<UserBody>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<Created<User>, Problem> {
     let UserBody { login, name, role, password } = body;
     let made = floor.add_user(&came.caller, login, name, role, password).await?;
-    Ok((StatusCode::CREATED, Json(made)))
+    Ok(Created(made))
 }
 
 /// A change of a user. What is left out stays; `null` takes away.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct UserChangeBody {
     expected: Option<u64>,
@@ -57,16 +57,16 @@ pub(crate) struct UserChangeBody {
 pub(crate) async fn change(
     State(floor): State<Floor>,
     came: Came,
-    Path(id): Path<String>,
+    Path(id): Path<UserId>,
     Body(body): Body<UserChangeBody>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<Json<User>, Problem> {
     let UserChangeBody { expected, name, email, role, disabled } = body;
     let change = UserChange { name, email, role, disabled };
-    Ok(Json(floor.change_user(&came.caller, parsed("user", &id)?, expected, &change).await?))
+    Ok(Json(floor.change_user(&came.caller, id, expected, &change).await?))
 }
 
 /// The old password and the new one.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PasswordBody {
     old: String,
@@ -77,21 +77,28 @@ pub(crate) async fn password(
     State(floor): State<Floor>,
     came: Came,
     Body(body): Body<PasswordBody>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<NoContent, Problem> {
     floor.change_password(&came.caller, &came.token, body.old, body.new).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }
 
 pub(crate) async fn enrol_code(
     State(floor): State<Floor>,
     came: Came,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<Created<Enrolled>, Problem> {
     let enrolment = floor.enrol_code(&came.caller).await?;
-    Ok((StatusCode::CREATED, Json(json!({ "uri": enrolment.uri }))))
+    Ok(Created(Enrolled { uri: enrolment.uri }))
+}
+
+/// An authenticator that is being set up.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Enrolled {
+    /// What the authenticator reads: an `otpauth:` address.
+    uri: String,
 }
 
 /// A code of an authenticator.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CodeBody {
     code: String,
@@ -101,36 +108,38 @@ pub(crate) async fn confirm_code(
     State(floor): State<Floor>,
     came: Came,
     Body(body): Body<CodeBody>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<NoContent, Problem> {
     floor.confirm_code(&came.caller, &body.code).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }
 
 pub(crate) async fn sessions(
     State(floor): State<Floor>,
     came: Came,
-) -> Result<impl IntoResponse, Problem> {
-    Ok(Json(json!({ "items": floor.sessions(&came.caller).await? })))
+    Listed(Whole {}, page): Listed<Whole>,
+) -> Result<Items<Session>, Problem> {
+    Ok(Json(floor.sessions(&came.caller, &page).await?))
 }
 
 pub(crate) async fn end_session(
     State(floor): State<Floor>,
     came: Came,
-    Path(id): Path<String>,
-) -> Result<impl IntoResponse, Problem> {
-    floor.end_session(&came.caller, parsed("session", &id)?).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Path(id): Path<SessionId>,
+) -> Result<NoContent, Problem> {
+    floor.end_session(&came.caller, id).await?;
+    Ok(NoContent)
 }
 
 pub(crate) async fn tokens(
     State(floor): State<Floor>,
     came: Came,
-) -> Result<impl IntoResponse, Problem> {
-    Ok(Json(json!({ "items": floor.api_tokens(&came.caller).await? })))
+    Listed(Whole {}, page): Listed<Whole>,
+) -> Result<Items<ApiToken>, Problem> {
+    Ok(Json(floor.api_tokens(&came.caller, &page).await?))
 }
 
 /// A token for a program.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct TokenBody {
     name: String,
@@ -142,17 +151,26 @@ pub(crate) async fn add_token(
     State(floor): State<Floor>,
     came: Came,
     Body(body): Body<TokenBody>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<Created<ApiTokenGiven>, Problem> {
     let TokenBody { name, scopes, expires } = body;
     let new = NewApiToken { name, scopes, expires };
     let (token, made) = floor.add_api_token(&came.caller, new).await?;
-    Ok((StatusCode::CREATED, Json(json!({ "token": token.expose(), "about": made }))))
+    Ok(Created(ApiTokenGiven { token: token.expose().to_owned(), about: made }))
+}
+
+/// A token that was made.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct ApiTokenGiven {
+    /// The token, shown this once.
+    token: String,
+    /// What is known of it.
+    about: ApiToken,
 }
 
 pub(crate) async fn revoke_token(
     State(floor): State<Floor>,
     came: Came,
-    Path(id): Path<String>,
-) -> Result<impl IntoResponse, Problem> {
-    Ok(Json(floor.revoke_api_token(&came.caller, parsed("token", &id)?).await?))
+    Path(id): Path<TokenId>,
+) -> Result<Json<ApiToken>, Problem> {
+    Ok(Json(floor.revoke_api_token(&came.caller, id).await?))
 }

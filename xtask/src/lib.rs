@@ -1,12 +1,16 @@
 //! What proofs and measurements share: the built program run and watched, its data folder asked, the
 //! corpora found.
 
+mod api;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+
+pub use api::{CALLERS, Trial, schemathesis};
 
 /// The program under proof: `--bin PATH`, or the release build.
 pub fn program(args: &[String]) -> Result<PathBuf, String> {

@@ -34,6 +34,11 @@ const TASKS: &[Task] = &[
         "SigmaHQ's regression cases through the whole program",
         proofs::regression::regression,
     ),
+    (
+        "schemathesis",
+        "the API of a real server tried by schemathesis: no defect, no answer that is not described",
+        proofs::schemathesis::prove,
+    ),
     ("tidy", "checks the rules of the house: imports, owners, heads, sizes, words", tidy::run),
 ];
 

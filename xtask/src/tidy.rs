@@ -69,6 +69,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("rsigma-parser", &["bench", "detect"]),
     ("rustls", &["collect", "web"]),
     ("rustls-pki-types", &["collect"]),
+    ("schemars", &["app", "detect", "ledger", "model", "web"]),
     ("socket2", &["collect"]),
     ("sqlx", &["ledger"]),
     ("tar", &["collect"]),

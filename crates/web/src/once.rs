@@ -35,34 +35,57 @@ pub(crate) async fn carry_out(
     let body = to_bytes(body, BODY).await.map_err(|_| {
         Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "the body is larger than 1 MiB")
     })?;
-    let place = parts.uri.path_and_query().map(|place| place.as_str()).unwrap_or_default();
-    let said = [parts.method.as_str().as_bytes(), place.as_bytes(), &body];
-    match floor.once(&came.caller, &key, &said).await? {
-        Once::First(ticket) => {
-            let request = Request::from_parts(parts, Body::from(body));
-            let work = async move { keep(&floor, ticket, next.run(request).await).await };
-            Ok(to_its_end(work).await)
+    // From here on it must come to an end: a key that is noted and never answered is of no use.
+    let work = async move {
+        let place = parts.uri.path_and_query().map(ToString::to_string).unwrap_or_default();
+        let said = [parts.method.as_str().as_bytes(), place.as_bytes(), &body];
+        let known = floor.once(&came.caller, &key, &said).await;
+        match known.map_err(Problem::from).and_then(told) {
+            Ok(Known::New(ticket)) => {
+                let request = Request::from_parts(parts, Body::from(body));
+                keep(&floor, ticket, next.run(request).await).await
+            }
+            Ok(Known::Answered(response)) => response,
+            Err(problem) => problem.into_response(),
         }
-        Once::Answered { status, body: Some(body) } => Ok(again(status, body.into())),
-        Once::Answered { status, body: None } => Err(Problem::new(
+    };
+    Ok(to_its_end(work).await)
+}
+
+/// What is to be done with a request under a key.
+enum Known {
+    /// Carry it out.
+    New(Ticket),
+    /// This is the answer.
+    Answered(Response),
+}
+
+fn told(once: Once) -> Result<Known, Problem> {
+    let (status, detail) = match once {
+        Once::First(ticket) => return Ok(Known::New(ticket)),
+        Once::Answered { status, body: Some(body) } => {
+            return Ok(Known::Answered(again(status, body.into())));
+        }
+        Once::Answered { status, body: None } => (
             StatusCode::CONFLICT,
             format!(
                 "this was carried out and answered with {status}; the answer was too large to be \
                  kept, so look at what it changed"
             ),
-        )),
-        Once::Begun(at) => Err(Problem::new(
+        ),
+        Once::Begun(at) => (
             StatusCode::CONFLICT,
             format!(
                 "a request with this key was begun at {at} and has not ended; if the server was \
                  stopped meanwhile, look at what it changed before you send it under another key"
             ),
-        )),
-        Once::Reused => Err(Problem::new(
+        ),
+        Once::Reused => (
             StatusCode::UNPROCESSABLE_ENTITY,
-            "this idempotency key was used for another request",
-        )),
-    }
+            "this idempotency key was used for another request".to_owned(),
+        ),
+    };
+    Err(Problem::new(status, detail))
 }
 
 /// The key, with or without the quotes of a structured field (RFC 8941).

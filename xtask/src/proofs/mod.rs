@@ -5,6 +5,7 @@ pub(crate) mod corpora;
 pub(crate) mod hostile;
 pub(crate) mod kill;
 pub(crate) mod regression;
+pub(crate) mod schemathesis;
 
 pub(crate) use xtask::{
     Dice, Ended, corpora, option, program, query, run, scratch, sigma_rules, strings,

@@ -238,6 +238,7 @@ pub(crate) struct BulkItem {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CommentBody {
+    #[schemars(length(min = 1, max = 262_144))]
     pub(crate) text: String,
 }
 
@@ -285,6 +286,7 @@ pub(crate) struct SuppressionBody {
     source: Option<String>,
     up_to: Option<Level>,
     until: Micros,
+    #[schemars(length(min = 1, max = 300))]
     reason: String,
 }
 

@@ -54,6 +54,7 @@ impl RowsForm {
 #[serde(deny_unknown_fields)]
 pub(crate) struct QueryBody {
     /// One statement that reads.
+    #[schemars(length(min = 1))]
     sql: String,
     /// From when on: a time, a day, or a span back from now such as `7d`.
     since: Option<String>,

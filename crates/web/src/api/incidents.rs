@@ -91,6 +91,7 @@ pub(crate) async fn one(
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct OpenBody {
+    #[schemars(length(min = 1, max = 300))]
     title: String,
     severity: Level,
     #[serde(default)]
@@ -223,6 +224,7 @@ pub(crate) async fn tasks(
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct TaskBody {
+    #[schemars(length(min = 1, max = 300))]
     title: String,
     assignee: Option<String>,
     due: Option<Micros>,

@@ -26,7 +26,9 @@ pub(crate) async fn list(
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct UserBody {
+    #[schemars(length(min = 1, max = 300))]
     login: String,
+    #[schemars(length(min = 1, max = 300))]
     name: String,
     role: Role,
     password: String,
@@ -142,6 +144,7 @@ pub(crate) async fn tokens(
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct TokenBody {
+    #[schemars(length(min = 1, max = 300))]
     name: String,
     scopes: Vec<String>,
     expires: Option<Micros>,

@@ -5,7 +5,7 @@ use axum::body::Body;
 use axum::http::StatusCode;
 use serde_json::json;
 
-use super::{House, PASSWORD, Session};
+use super::{House, PASSWORD, Session, line};
 use crate::caller::CSRF;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -166,9 +166,8 @@ async fn what_senders_write_acts_nowhere() {
     let session = Session::of(&house.log_in("anna", PASSWORD).await.0);
     let made = session.json(&house, "POST", "/api/v1/senders", &json!({ "name": "web" })).await;
     let bearer = format!("Bearer {}", made.json()["token"].as_str().unwrap());
-    let line = json!({ "host": EVIL, "user": EVIL, "msg": EVIL }).to_string();
     let headers = [("authorization", bearer.as_str())];
-    let said = house.ask("POST", "/api/v1/ingest", &headers, line).await;
+    let said = house.ask("POST", "/api/v1/ingest", &headers, line(EVIL)).await;
     let position = said.json()["position"].as_u64().unwrap();
     house.floor.has_read(app::Position(position)).await;
     let alerts = session.get(&house, "/api/v1/alerts").await;

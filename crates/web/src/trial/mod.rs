@@ -4,6 +4,7 @@
 mod answers;
 mod attack;
 mod once;
+mod questions;
 mod who;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -14,7 +15,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::{HeaderMap, Request, StatusCode, header};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
 use crate::caller::{CSRF, PLAIN_COOKIE};
@@ -23,10 +24,26 @@ use crate::routes::Route;
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const PASSWORD: &str = "correct horse battery";
 
-/// A rule that finds the word `intruder` anywhere.
+/// A rule that finds the word `intruder` anywhere in a Kubernetes audit log.
 const RULE: &str = "title: An intruder\nid: 6a2c9f7e-2f0e-4a8e-9d36-0a2f6c1c8d11\nstatus: test\n\
-    description: Somebody says that they are one.\nlogsource:\n    product: any\ndetection:\n    \
-    words:\n        - intruder\n    condition: words\nlevel: high\n";
+    description: Somebody says that they are one.\nlogsource:\n    product: kubernetes\n    \
+    service: audit\ndetection:\n    words:\n        - intruder\n    condition: words\nlevel: high\n";
+
+/// A line of such a log, about somebody.
+fn line(who: &str) -> String {
+    let event = json!({
+        "kind": "Event", "apiVersion": "audit.k8s.io/v1", "level": "Metadata",
+        "auditID": "ad797c9b-bdae-5fb3-88f9-65bb5849c1be", "stage": "ResponseComplete",
+        "requestURI": "/api/v1/namespaces/mail/secrets/intruder", "verb": "get",
+        "user": { "username": who, "groups": [who] }, "sourceIPs": ["192.0.2.7"],
+        "userAgent": who,
+        "objectRef": { "resource": "secrets", "namespace": "mail", "name": who },
+        "responseStatus": { "metadata": {}, "code": 200 },
+        "requestReceivedTimestamp": "2026-10-14T06:00:57.093441Z",
+        "stageTimestamp": "2026-10-14T06:00:57.100441Z",
+    });
+    format!("{event}\n")
+}
 
 struct House {
     floor: Floor,

@@ -185,3 +185,34 @@ impl FromStr for Cursor {
         Err(LedgerError::invalid("after", "is not a cursor"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_list_at_hand_is_turned_page_by_page() {
+        let long = "ü".repeat(5_000);
+        let all = vec!["b".to_owned(), long.clone(), "a".to_owned(), "c d\u{1}e".to_owned()];
+        let mut seen = Vec::new();
+        let mut paging = Paging::first(1);
+        loop {
+            let page = Page::of(all.clone(), "words", &paging, Clone::clone).unwrap();
+            seen.extend(page.items);
+            let Some(next) = page.next else { break };
+            // As it comes back from outside.
+            paging.after = Some(next.to_string().parse().unwrap());
+        }
+        assert_eq!(seen, ["a".to_owned(), "b".to_owned(), "c d\u{1}e".to_owned(), long]);
+        // A row that went away leaves its place; another list's cursor is refused.
+        paging.after = Some("words.6161".parse().unwrap());
+        let page = Page::of(all.clone(), "words", &paging, Clone::clone).unwrap();
+        assert_eq!(page.items, ["b"]);
+        for wrong in ["rules.61", "words", "words.", "words.6", "words.zz", "words.ff"] {
+            paging.after = Some(wrong.parse().unwrap());
+            let page = Page::of(all.clone(), "words", &paging, Clone::clone);
+            assert_eq!(page.is_err(), wrong != "words.", "{wrong}");
+        }
+    }
+}

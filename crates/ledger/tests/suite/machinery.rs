@@ -2,7 +2,8 @@
 //! keys, positions and findings.
 
 use ledger::{
-    Answer, AuditFilter, Conclusions, ErrorKind, Heard, LedgerError, Paging, SenderForm, Telling,
+    Answer, AuditFilter, Conclusions, ErrorKind, Heard, LedgerError, MAX_KEYS, Paging, SenderForm,
+    Telling,
 };
 use model::{Alert, Digest, Finding, FindingId, FindingKind, Hasher, Level};
 use serde_json::json;
@@ -20,6 +21,7 @@ on_both!(
     settings_have_versions,
     the_first_delivery_is_remembered,
     a_request_is_carried_out_once,
+    an_actor_has_no_end_of_keys,
     positions_do_not_go_back,
     findings_are_replaced_and_forgotten,
     conclusions_come_all_or_none,
@@ -240,6 +242,26 @@ async fn a_request_is_carried_out_once(house: House) {
         fresh += u32::from(one.await.unwrap() == Answer::Fresh);
     }
     assert_eq!(fresh, 1);
+}
+
+async fn an_actor_has_no_end_of_keys(house: House) {
+    let keys = house.ledger.idempotency();
+    let begin = async |actor: &str, name: &str, now| {
+        keys.begin(actor, name, digest("r"), (at(now), at(now + 100))).await
+    };
+    assert_eq!(begin("alice", "first", 0).await, Ok(Answer::Fresh));
+    let more = MAX_KEYS - 1;
+    let copies = format!(
+        "INSERT INTO idempotency (actor, name, request, created_at, expires_at) \
+         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {more}) \
+         SELECT actor, 'copy-' || i, request, created_at, expires_at FROM idempotency, n"
+    );
+    assert_eq!(house.tamper(&copies).await, more);
+    assert_eq!(begin("alice", "another", 1).await, Ok(Answer::Full));
+    // One that is known is found, another actor has room, and time makes room.
+    assert_eq!(begin("alice", "first", 1).await, Ok(Answer::Begun(at(0))));
+    assert_eq!(begin("bob", "another", 1).await, Ok(Answer::Fresh));
+    assert_eq!(begin("alice", "another", 100).await, Ok(Answer::Fresh));
 }
 
 async fn positions_do_not_go_back(house: House) {

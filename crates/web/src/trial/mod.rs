@@ -5,6 +5,7 @@ mod answers;
 mod attack;
 mod once;
 mod questions;
+mod two;
 mod who;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};

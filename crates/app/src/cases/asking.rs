@@ -16,7 +16,7 @@ use crate::live::{Floor, blocking, from_ledger};
 /// Questions that are answered at once: each may take [`MEMORY`].
 pub(crate) const AT_ONCE: usize = 4;
 /// Time for a question.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// Bytes of memory for a question's sorts, joins and groups.
 const MEMORY: usize = 256 << 20;
 /// Bytes of disk for what a question spills.

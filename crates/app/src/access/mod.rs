@@ -256,6 +256,19 @@ impl Floor {
         Ok(Caller { user, session: None, scopes: Some(scopes), actor })
     }
 
+    /// Whether a caller who came in some time ago could still come in. It is no visit: a session that
+    /// nobody uses ends all the same.
+    pub async fn is_still_in(&self, caller: &Caller, token: &Token) -> Result<bool, Failure> {
+        let now = crate::now();
+        let Some(session) = &caller.session else {
+            let found = self.0.ledger.tokens().check(token.digest(), now, None).await;
+            return Ok(found.map_err(from_ledger)?.is_some());
+        };
+        let open = self.0.ledger.sessions().list(caller.user.user_id, now).await;
+        let own = |one: &Session| one.session_id == session.session_id && one.expires_at > now;
+        Ok(open.map_err(from_ledger)?.iter().any(own))
+    }
+
     /// Ends a session.
     pub async fn log_out(&self, caller: &Caller, token: &Token) -> Result<(), Failure> {
         let sessions = self.0.ledger.sessions();

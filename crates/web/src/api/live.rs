@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use app::ledger::{Entry, News, Verified};
 use app::{Floor, RuleInfo, Status};
@@ -13,6 +14,7 @@ use futures::Stream;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use tokio::time::MissedTickBehavior;
 
 use super::{Listed, Whole};
 use crate::caller::Came;
@@ -90,21 +92,40 @@ pub(crate) async fn rules(
     Ok(Json(floor.rules(&came.caller, &page)?))
 }
 
+/// How often it is asked whether the listener of a stream could still come in.
+const RECHECK: Duration =
+    if cfg!(test) { Duration::from_millis(20) } else { Duration::from_secs(15) };
+
 /// Changes as they happen, as server-sent events. An event says what to look at again, never what it now
-/// says; `missed` says that all of it should be looked at again.
+/// says; `missed` says that all of it should be looked at again. The stream ends when its listener's session or token does.
 pub(crate) async fn events(
     State(floor): State<Floor>,
     came: Came,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
     let changes = floor.changes(&came.caller)?;
-    let stream = futures::stream::unfold(changes, |mut changes| async move {
-        let event = match changes.next().await? {
+    let mut checks = tokio::time::interval(RECHECK);
+    checks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let begin = (floor, came, changes, checks);
+    let stream = futures::stream::unfold(begin, |(floor, came, mut changes, mut checks)| async {
+        let news = loop {
+            tokio::select! {
+                news = changes.next() => break news?,
+                _ = checks.tick() => {
+                    let still = floor.is_still_in(&came.caller, &came.token).await;
+                    // A ledger that is busy says nothing about the caller.
+                    if matches!(still, Ok(false)) {
+                        return None;
+                    }
+                }
+            }
+        };
+        let event = match news {
             News::Change(change) => Event::default().event("change").json_data(&change),
             News::Missed(count) => {
                 Event::default().event("missed").json_data(json!({ "missed": count }))
             }
         };
-        Some((Ok(event.unwrap_or_default()), changes))
+        Some((Ok(event.unwrap_or_default()), (floor, came, changes, checks)))
     });
     Ok(Sse::new(stream).keep_alive(KeepAlive::default()))
 }

@@ -20,10 +20,15 @@ async fn sessions_end_where_they_should() {
         let said = house.ask("POST", "/api/v1/logout", &headers, Body::empty()).await;
         assert_eq!(said.status, StatusCode::FORBIDDEN, "{wrong}");
     }
+    let listening = house.send("GET", "/api/v1/events", &one.headers(), Body::empty()).await;
+    assert_eq!(listening.status(), StatusCode::OK);
     let said = house.ask("POST", "/api/v1/logout", &one.headers(), Body::empty()).await;
     assert_eq!(said.status, StatusCode::NO_CONTENT);
     assert!(said.header("set-cookie").contains("Max-Age=0"), "{:?}", said.headers);
     assert_eq!(one.get(&house, "/api/v1/me").await.status, StatusCode::UNAUTHORIZED);
+    // Who listened before the logout hears no more: the stream comes to an end.
+    let rest = axum::body::to_bytes(listening.into_body(), 1 << 20);
+    tokio::time::timeout(std::time::Duration::from_secs(30), rest).await.unwrap().unwrap();
     // A new password ends the other sessions, and this one goes on.
     let change = json!({ "old": PASSWORD, "new": "another horse battery" });
     let said = two.json(&house, "POST", "/api/v1/me/password", &change).await;

@@ -42,7 +42,8 @@ pub fn openapi() -> Value {
             "schemas": schemas.take(),
             "securitySchemes": {
                 "session": { "type": "apiKey", "in": "cookie", "name": COOKIE,
-                    "description": "The session of a person, as `POST /api/v1/login` gives it." },
+                    "description": "The session of a person, as `POST /api/v1/login` gives it. Without TLS the cookie is \
+                        named `watchfloor`." },
                 "csrf": { "type": "apiKey", "in": "header", "name": CSRF,
                     "description": "The session's own word, `csrf` of `GET /api/v1/me`; changes carry it." },
                 "token": { "type": "http", "scheme": "bearer",

@@ -9,4 +9,4 @@ mod senders;
 
 pub use asking::{Asked, HuntAsked};
 pub(crate) use senders::Gate;
-pub use senders::{Delivering, SenderMade};
+pub use senders::{Delivering, Load, SenderMade};

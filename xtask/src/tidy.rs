@@ -58,6 +58,9 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("deltalake", &["lake"]),
     ("evtx", &["parse", "xtask"]),
     ("flate2", &["collect"]),
+    ("form_urlencoded", &["collect"]),
+    ("http", &["collect"]),
+    ("http-body-util", &["web"]),
     ("indicatif", &["cli"]),
     ("liblzma", &["collect"]),
     ("mimalloc", &["watchfloor"]),
@@ -236,7 +239,7 @@ fn plug_points(root: &Path, wrong: &mut Vec<String>) {
             }
         }
     }
-    for page in ["format", "source", "rule", "hunt", "form"] {
+    for page in ["format", "source", "rule", "hunt", "form", "protocol"] {
         if !root.join(format!("docs/adding/{page}.md")).is_file() {
             wrong.push(format!("docs/adding/{page}.md: missing; each plug point has its page"));
         }

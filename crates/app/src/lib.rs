@@ -4,7 +4,7 @@
 //! `normalize`, `sources`, `rules`, `query`, `hunts`, `report`, `doctor`. The command line (and later
 //! the web) calls these and adds nothing but form.
 //!
-//! This room knows no terminal, no HTTP and no file format.
+//! This room knows no terminal, no HTTP (it hands on what `collect` knows of senders) and no file format.
 
 pub mod access;
 mod ask;
@@ -30,8 +30,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use model::Micros;
 
 pub use ask::{Answered, Question, find_hunt, hunts, on_interrupt, query, run_hunt};
-pub use cases::{Asked, Delivering, HuntAsked, Once, SenderMade, Ticket};
+pub use cases::{Asked, Delivering, HuntAsked, Load, Once, SenderMade, Ticket};
 pub use collect::Input;
+/// What senders say over HTTP.
+pub use collect::http;
 pub use collect::{Full, Position, Receipt, Refusal};
 pub use content::{Content, Text};
 pub use convert::{Converted, convert};

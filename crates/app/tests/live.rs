@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use app::access::{Caller, FirstAdmin, LoggedIn, Login, Permission};
 use app::ledger::{AlertFilter, AlertOrder, Paging, Role, SenderForm, Suppressed};
 use app::{
-    Asked, Content, Delivering, Floor, FloorOptions, Input, Kind, Meter, Options, Position,
+    Asked, Content, Delivering, Floor, FloorOptions, Input, Kind, Load, Meter, Options, Position,
     Question, RuleChoice, Stages,
 };
 use model::{Level, Micros};
@@ -85,11 +85,13 @@ async fn sender(floor: &Floor, caller: &Caller) -> Delivering {
         ..SenderForm::default()
     };
     let made = floor.add_sender(caller, &form).await.unwrap();
-    floor.sender_by_token(&made.token).await.unwrap().unwrap()
+    floor.sender_by_digest(made.token.digest()).await.unwrap().unwrap()
 }
 
 async fn deliver(floor: &Floor, from: &Delivering, bytes: Vec<u8>) -> Position {
-    floor.deliver(from, "", "http 127.0.0.1".into(), bytes.into()).await.unwrap().position
+    let origin = "http 127.0.0.1".to_owned();
+    let load = Load { format: None, events: None, origin, bytes: bytes.into() };
+    floor.deliver(from, load).await.unwrap().position
 }
 
 async fn ask(floor: &Floor, caller: &Caller, sql: &str) -> Vec<serde_json::Value> {

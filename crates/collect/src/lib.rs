@@ -6,8 +6,9 @@
 //! archive says can be written anywhere. What could not be brought in is said as a
 //! [`Flaw`](model::Flaw), never dropped.
 //!
-//! What comes over the network is a [`Delivery`]: [`sockets`] receive them, and the [`Wal`](wal::Wal)
-//! keeps them until they have been read. What is acknowledged is on the disk; what is not taken is
+//! What comes over the network is a [`Delivery`]: [`sockets`] receive them, [`http`] is what senders say
+//! over HTTP (the logic of their protocols, which a web layer mounts), and the [`Wal`](wal::Wal) keeps them
+//! until they have been read. What is acknowledged is on the disk; what is not taken is
 //! refused.
 //!
 //! This room knows no log format and no product: where the bytes come from, and nothing of what
@@ -18,6 +19,7 @@ mod budget;
 mod container;
 mod delivery;
 mod expand;
+pub mod http;
 pub mod sockets;
 pub mod wal;
 mod walk;

@@ -43,6 +43,10 @@ use crate::{Delivery, Intake, Offer, Position, Receipt, Refusal};
 use shared::{Answer, Shared};
 use writer::Writer;
 
+/// Bytes that a delivery may have in any log of usual segments, whatever is said of them.
+pub const LARGEST: usize = 31 << 20;
+const _: () = assert!(LARGEST < body::MOST, "what is said of a delivery has room beside it");
+
 /// What bounds a log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {

@@ -11,7 +11,7 @@ use crate::delta;
 use crate::error::Result;
 use crate::place::Place;
 use crate::provider::SnapshotTable;
-use crate::run::Run;
+use crate::run::{self, Run};
 use crate::schema::Table;
 use crate::tail::Tail;
 
@@ -54,6 +54,12 @@ impl Lake {
     /// run: the same evidence with the same rules should give the same key.
     pub async fn run(&self, run_key: &str) -> Result<Run> {
         Run::begin(&self.place, run_key, self.threads).await
+    }
+
+    /// Takes back what a run left that was killed while it was committed, as the next run would. Until
+    /// then a reader may see some of it.
+    pub async fn mend(&self) -> Result<()> {
+        run::prepare(&self.place, None).await.map(drop)
     }
 
     /// The newest version of a table, for the query engine; empty when it was never written.

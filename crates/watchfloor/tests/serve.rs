@@ -1,84 +1,13 @@
 //! The real program as a server, and curl as its client: first start, a delivery, an alert, a stop.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-use std::io::{BufRead as _, BufReader};
+mod common;
+
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
-use serde_json::{Value, json};
-
-struct Server {
-    child: Child,
-    opened: Value,
-    jar: tempfile::TempDir,
-}
-
-impl Server {
-    fn start(data: &Path) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_watchfloor"))
-            .args(["serve", "--json", "--listen", "127.0.0.1:0", "--data"])
-            .arg(data)
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let opened = serde_json::from_str(&line).expect("the first line says where it listens");
-        Self { child, opened, jar: tempfile::tempdir().unwrap() }
-    }
-
-    /// A request by curl; the status and the body.
-    fn curl(&self, path: &str, args: &[&str]) -> (u16, Value) {
-        let url = format!("{}{path}", self.opened["url"].as_str().unwrap());
-        let jar = self.jar.path().join("jar");
-        // The certificate is of the server's own making.
-        let output = Command::new("curl")
-            .args(["--silent", "--show-error", "--insecure", "--max-time", "60"])
-            .args(["--write-out", "\n%{http_code}"])
-            .arg("--cookie")
-            .arg(&jar)
-            .arg("--cookie-jar")
-            .arg(&jar)
-            .args(args)
-            .arg(url)
-            .output()
-            .unwrap();
-        let text = String::from_utf8(output.stdout).unwrap();
-        let (body, status) = text.rsplit_once('\n').unwrap();
-        let errors = String::from_utf8_lossy(&output.stderr);
-        let body = serde_json::from_str(body).unwrap_or_else(|_| json!(body));
-        (status.parse().unwrap_or_else(|_| panic!("{errors}")), body)
-    }
-
-    fn post(&self, path: &str, word: &str, body: &Value) -> (u16, Value) {
-        let header = format!("x-csrf-token: {word}");
-        self.curl(path, &["--json", &body.to_string(), "--header", &header])
-    }
-
-    /// Asks it to stop and waits until it has.
-    fn stop(mut self) {
-        let id = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
-        assert!(self.child.wait().unwrap().success());
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _gone = self.child.kill();
-        let _waited = self.child.wait();
-    }
-}
-
-const PASSWORD: &str = "correct horse battery";
-
-fn log_in(server: &Server) -> String {
-    let login = json!({ "login": "anna", "password": PASSWORD });
-    let (status, told) = server.post("/api/v1/login", "", &login);
-    assert_eq!(status, 200, "{told}");
-    assert_eq!(told["user"]["role"], "admin");
-    told["csrf"].as_str().unwrap().to_owned()
-}
+use common::{PASSWORD, Server};
+use serde_json::json;
 
 #[test]
 fn from_the_first_start_to_an_alert_that_outlives_a_kill() {
@@ -96,7 +25,7 @@ fn from_the_first_start_to_an_alert_that_outlives_a_kill() {
     assert_eq!(server.post("/api/v1/setup", "", &setup("wfl_made_up")).0, 404);
     assert_eq!(server.post("/api/v1/setup", "", &setup(&link)).0, 201);
     assert_ne!(server.post("/api/v1/setup", "", &setup(&link)).0, 201);
-    let word = log_in(&server);
+    let word = server.log_in();
     let new = json!({ "name": "k8s", "definition": "kubernetes_audit", "silent_after": 600 });
     assert_eq!(server.post("/api/v1/senders", "not the word", &new).0, 403);
     let (status, made) = server.post("/api/v1/senders", &word, &new);
@@ -114,22 +43,12 @@ fn from_the_first_start_to_an_alert_that_outlives_a_kill() {
     let (status, told) = server.curl("/api/v1/ingest", &send);
     assert_eq!(status, 200, "{told}");
     // What was acknowledged is there after a kill at once.
-    server.child.kill().unwrap();
-    server.child.wait().unwrap();
+    server.kill();
     let server = Server::start(data.path());
     assert!(server.opened.get("first_link").is_none());
-    let word = log_in(&server);
+    let word = server.log_in();
     let lines = std::fs::read_to_string(&evidence).unwrap().lines().count();
-    let count = json!({ "sql": "SELECT count(*) AS n FROM events" });
-    let deadline = std::time::Instant::now() + std::time::Duration::from_mins(1);
-    loop {
-        let (status, rows) = server.post("/api/v1/query", &word, &count);
-        assert_eq!(status, 200, "{rows}");
-        if rows[0]["n"] == lines {
-            break;
-        }
-        assert!(std::time::Instant::now() < deadline, "{rows}");
-    }
+    server.wait(&word, "SELECT count(*) AS n FROM events", |rows| rows[0]["n"] == lines);
     let (status, alerts) = server.curl("/api/v1/alerts?order=gravest", &[]);
     assert_eq!(status, 200);
     assert!(!alerts["items"].as_array().unwrap().is_empty(), "{alerts}");

@@ -2,7 +2,8 @@
 //! case, and writes the answer.
 //!
 //! [`routes`](self::routes) is one ordered table of all routes with what each needs; the router and the
-//! tests of who may do what are made from it. Answers that are not what was asked for are problem
+//! tests of who may do what are made from it. What senders deliver comes in by `receive`, whose table is that
+//! of their protocols. Answers that are not what was asked for are problem
 //! documents (RFC 9457).
 
 mod api;
@@ -12,6 +13,7 @@ mod json;
 mod once;
 mod problem;
 mod receive;
+mod room;
 mod routes;
 mod run;
 mod server;

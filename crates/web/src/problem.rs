@@ -54,11 +54,6 @@ impl Problem {
         Self { code_needed: true, ..Self::new(StatusCode::UNAUTHORIZED, detail) }
     }
 
-    /// Says when to come again.
-    pub(crate) fn after(self, after: Duration) -> Self {
-        Self { after: Some(after), ..self }
-    }
-
     pub(crate) fn bad(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, detail)
     }

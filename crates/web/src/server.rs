@@ -4,6 +4,7 @@ use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use app::Floor;
@@ -17,7 +18,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 
 use crate::problem::Problem;
-use crate::receive;
+use crate::receive::{self, Desk};
 use crate::routes;
 use crate::tls::{self, Files};
 
@@ -93,14 +94,15 @@ pub(crate) async fn serve(
 
 /// All routes with what holds of every answer.
 pub(crate) fn router(floor: Floor, secure: bool) -> Router {
+    let desk = Arc::new(Desk::new(floor.clone()));
     routes::router(&floor)
         .layer(DefaultBodyLimit::max(BODY))
-        .merge(receive::router())
         .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "there is nothing here") })
         .method_not_allowed_fallback(|| async {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this cannot be done here")
         })
         .layer(CompressionLayer::new())
+        .layer(middleware::from_fn_with_state(desk, receive::receive))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(middleware::from_fn(guarded))
         .layer(axum::Extension(Secure(secure)))

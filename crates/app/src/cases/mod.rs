@@ -12,4 +12,4 @@ pub(crate) use asking::AT_ONCE;
 pub use asking::{Asked, HuntAsked};
 pub use once::{Once, Ticket};
 pub(crate) use senders::Gate;
-pub use senders::{Delivering, SenderMade};
+pub use senders::{Delivering, Load, SenderMade};

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use collect::{Delivery, Intake as _, Receipt, Refusal, Tag};
+use collect::{Delivery, Intake as _, Position, Receipt, Refusal, Tag};
 use ledger::{Page, Paging, Sender, SenderForm, SenderId, SourceHealth};
 use model::{Digest, Micros};
 
@@ -54,6 +54,24 @@ impl Delivering {
     pub fn name(&self) -> &str {
         &self.name
     }
+
+    /// Whether it may deliver at present.
+    pub fn is_enabled(&self) -> bool {
+        self.sender.form.enabled
+    }
+}
+
+/// What a sender delivers at once.
+#[derive(Debug, Clone)]
+pub struct Load {
+    /// The format that it says; recognised by content when it says none.
+    pub format: Option<&'static str>,
+    /// How many events it is, where that is known; else its lines are counted.
+    pub events: Option<u64>,
+    /// Where it came from, as a person would say it, inert.
+    pub origin: String,
+    /// The bytes.
+    pub bytes: Bytes,
 }
 
 /// Senders by the digests of their tokens, and how much each may still deliver.
@@ -109,45 +127,43 @@ impl Gate {
 }
 
 impl Floor {
-    /// Who delivers with this token; none when nobody may.
-    pub async fn sender_by_token(&self, token: &Token) -> Result<Option<Delivering>, Failure> {
-        let digest = token.digest();
+    /// Whose token has this digest; none when nobody's has.
+    pub async fn sender_by_digest(&self, digest: Digest) -> Result<Option<Delivering>, Failure> {
         if let Some(known) = self.0.gate.known(digest) {
             return Ok(known);
         }
         let found = self.0.ledger.senders().by_token(digest, crate::now()).await;
-        let sender = found.map_err(from_ledger)?.filter(|sender| sender.form.enabled);
-        let delivering = sender.map(Delivering::new);
+        let delivering = found.map_err(from_ledger)?.map(Delivering::new);
         self.0.gate.learn(digest, delivering.clone());
         Ok(delivering)
     }
 
     /// Takes a delivery. The receipt means that it is on the disk.
-    pub async fn deliver(
-        &self,
-        from: &Delivering,
-        format: &str,
-        origin: String,
-        bytes: Bytes,
-    ) -> Result<Receipt, Refusal> {
-        let lines = bytes.iter().filter(|byte| **byte == b'\n').count() as u64 + 1;
+    pub async fn deliver(&self, from: &Delivering, load: Load) -> Result<Receipt, Refusal> {
+        let lines = || load.bytes.iter().filter(|byte| **byte == b'\n').count() as u64 + 1;
+        let events = load.events.unwrap_or_else(lines);
         if let Err(retry_after) =
-            self.0.gate.spend(&from.name, from.sender.form.rate_limit, lines, Instant::now())
+            self.0.gate.spend(&from.name, from.sender.form.rate_limit, events, Instant::now())
         {
             self.0.figures.refused.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             return Err(Refusal::Full { what: collect::Full::Allowance, retry_after });
         }
         let delivery = Delivery {
             sender: Arc::clone(&from.name),
-            format: format.into(),
+            format: load.format.unwrap_or_default().into(),
             definition: from.definition.clone(),
             tags: Arc::clone(&from.tags),
-            origin: origin.into(),
+            origin: load.origin.into(),
             received_at: crate::now(),
             flaws: Vec::new(),
-            bytes,
+            bytes: load.bytes,
         };
         self.door().offer(delivery).await
+    }
+
+    /// The last delivery that is on the disk.
+    pub fn last_delivery(&self) -> Position {
+        self.0.wal.metrics().last
     }
 
     /// All senders, in the order in which they were made.

@@ -136,6 +136,11 @@ impl Floor {
         let ledger =
             Ledger::open(&place, &ledger::Options::default()).await.map_err(super::from_ledger)?;
         let data = options.data.clone();
+        if data.join("lake").is_dir() {
+            // What a killed commit left would be seen beside the same rows read from the log again.
+            let mended = crate::open_lake(&data)?.mend().await;
+            mended.map_err(crate::investigate::from_lake)?;
+        }
         let committed = blocking(move || keeper::committed(&data)).await?;
         let wal_options = wal::Options {
             quota_bytes: options.log_bytes,

@@ -65,6 +65,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("rcgen", &["collect", "web"]),
     ("postcard", &["detect"]),
     ("regex-automata", &["detect"]),
+    ("reqwest", &["app", "collect"]),
     ("rsigma-eval", &["bench", "detect"]),
     ("rsigma-parser", &["bench", "detect"]),
     ("rustls", &["collect", "web"]),

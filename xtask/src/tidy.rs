@@ -68,6 +68,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("rcgen", &["collect", "web"]),
     ("postcard", &["detect"]),
     ("regex-automata", &["detect"]),
+    ("reqwest", &["app", "collect"]),
     ("rsigma-eval", &["bench", "detect"]),
     ("rsigma-parser", &["bench", "detect"]),
     ("rustls", &["collect", "web"]),

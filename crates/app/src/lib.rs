@@ -17,6 +17,7 @@ mod investigate;
 mod live;
 mod meter;
 mod pipeline;
+mod play;
 mod rules;
 mod scratch;
 mod serve;
@@ -48,6 +49,7 @@ pub use live::{
     Floor, FloorOptions, KeeperHealth, Socket, SocketKind, SocketStatus, Status, Trouble,
 };
 pub use meter::Meter;
+pub use play::{PlayOptions, Played, Told, made_up_password, play};
 pub use rules::{RulesChecked, check_rules, import_rules, rule_coverage, test_rules};
 pub use serve::{Encryption, Opened, ServeOptions};
 pub use sources::{Checked, SAMPLE_TIME, check_sources, load_sources, source_texts};

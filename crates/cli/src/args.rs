@@ -54,6 +54,8 @@ pub enum Verb {
     Investigate(Investigate),
     /// Keep a data folder alive: receive logs, detect as they arrive, answer an API
     Serve(Serve),
+    /// Play recorded evidence to a floor that is open, as if it happened now
+    Play(Play),
     /// Print the OCSF events of a file, one JSON object a line; keep nothing
     Normalize(Normalize),
     /// Ask a data folder in SQL
@@ -184,6 +186,36 @@ pub struct Serve {
     /// Threads that parse and detect; one for each core unless said.
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
+}
+
+/// `play`.
+#[derive(Debug, Args)]
+#[command(
+    long_about = "Delivers recorded evidence to a floor that `watchfloor serve` has open, through its \
+                  receivers, with the times in it moved so that the story ends now. For exercises, \
+                  demonstrations, and trials of rules on what happened once.\n\nEach folder of the \
+                  evidence becomes a sender. Alerts and incidents are told as they appear."
+)]
+pub struct Play {
+    /// Files, folders and archives.
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// What `watchfloor serve --json` printed when it opened: its address, its sockets, and the word of
+    /// its first start. It is waited for.
+    #[arg(long, value_name = "FILE", required_unless_present = "to")]
+    pub opened: Option<PathBuf>,
+    /// The floor's address, such as `https://floor.example:8630`.
+    #[arg(long, value_name = "URL", conflicts_with = "opened", requires = "password_file")]
+    pub to: Option<String>,
+    /// As whom to log in. At a first start this becomes the first admin.
+    #[arg(long, value_name = "NAME", default_value = "demo")]
+    pub login: String,
+    /// A file with their password in its first line; at a first start one is made up and told.
+    #[arg(long, value_name = "FILE")]
+    pub password_file: Option<PathBuf>,
+    /// Seconds of the story in a second.
+    #[arg(long, value_name = "N", default_value_t = 600.0)]
+    pub pace: f64,
 }
 
 /// `normalize`.

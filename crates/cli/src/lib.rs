@@ -76,6 +76,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, web: Web<'_>) -> ExitCode {
         match cli.verb {
             Verb::Investigate(args) => verbs::investigate::run(&ground, args),
             Verb::Serve(args) => verbs::serve::run(&ground, args, web.serve),
+            Verb::Play(args) => verbs::play::run(&ground, args),
             Verb::Normalize(args) => verbs::normalize::run(&ground, args),
             Verb::Query(args) => verbs::query::run(&ground, args),
             Verb::Hunt(args) => verbs::hunt::run(&ground, args),

@@ -4,6 +4,7 @@ pub(crate) mod doctor;
 pub(crate) mod hunt;
 pub(crate) mod investigate;
 pub(crate) mod normalize;
+pub(crate) mod play;
 pub(crate) mod query;
 pub(crate) mod report;
 pub(crate) mod rules;

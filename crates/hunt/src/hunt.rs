@@ -21,9 +21,10 @@ use crate::answer::{Answer, too_slow};
 use crate::engine::Engine;
 use crate::error::{HuntError, Kind, Known, explain};
 use crate::memory::Memory;
-use crate::rewrite::{EventPlaces, SpanFrames};
+use crate::rewrite::{EventPlaces, FiltersInside};
 use crate::stores::Stores;
 use crate::tables::{CATALOG, Catalog, SCHEMA, Tables};
+use crate::window::OwnWindows;
 use crate::{functions, guard};
 
 /// What a query may take.
@@ -216,7 +217,8 @@ impl Hunt {
             .with_file_formats(Vec::new())
             .with_table_factories(HashMap::new())
             .with_optimizer_rule(Arc::new(EventPlaces))
-            .with_optimizer_rule(Arc::new(SpanFrames))
+            .with_optimizer_rule(Arc::new(FiltersInside))
+            .with_physical_optimizer_rule(Arc::new(OwnWindows))
             .build();
         SessionContext::new_with_state(state)
     }

@@ -27,6 +27,10 @@ use crate::tables::{CATALOG, Catalog, SCHEMA, Tables};
 use crate::window::OwnWindows;
 use crate::{functions, guard};
 
+/// The part of a query's memory that the indexes of the last files read may take beside it. Those of
+/// one file are some ten megabytes, and reading them anew takes as long as finding a needle by them.
+const METADATA: usize = 4;
+
 /// What a query may take.
 #[derive(Debug, Clone)]
 pub struct Limits {
@@ -274,6 +278,7 @@ fn runtime(limits: &Limits, stores: Stores) -> Result<Arc<RuntimeEnv>, DataFusio
         DiskManagerBuilder::default().with_mode(mode).with_max_temp_directory_size(limits.disk);
     RuntimeEnvBuilder::new()
         .with_memory_pool(Arc::new(Memory::new(limits.memory)))
+        .with_metadata_cache_limit(limits.memory / METADATA)
         .with_disk_manager_builder(disk)
         .with_object_store_registry(Arc::new(stores))
         .build_arc()

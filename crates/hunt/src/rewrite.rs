@@ -89,8 +89,19 @@ pub(crate) struct FiltersInside;
 
 /// The aggregates for which a null is as if it were not there.
 const PASS_NULLS_OVER: [&str; 13] = [
-    "count", "sum", "avg", "min", "max", "median", "stddev", "stddev_pop", "var", "var_pop", "bool_and",
-    "bool_or", "approx_distinct",
+    "count",
+    "sum",
+    "avg",
+    "min",
+    "max",
+    "median",
+    "stddev",
+    "stddev_pop",
+    "var",
+    "var_pop",
+    "bool_and",
+    "bool_or",
+    "approx_distinct",
 ];
 
 impl OptimizerRule for FiltersInside {
@@ -131,7 +142,8 @@ fn filter_inside(expression: &Expr) -> Result<Option<Expr>> {
     let WindowFunctionDefinition::AggregateUDF(aggregate) = &function.fun else { return Ok(None) };
     let mut function = function.clone();
     let [argument] = function.params.args.as_mut_slice() else { return Ok(None) };
-    let Some(filter) = function.params.filter.take_if(|_| PASS_NULLS_OVER.contains(&aggregate.name()))
+    let Some(filter) =
+        function.params.filter.take_if(|_| PASS_NULLS_OVER.contains(&aggregate.name()))
     else {
         return Ok(None);
     };

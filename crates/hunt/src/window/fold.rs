@@ -106,7 +106,8 @@ impl Fold {
 
     /// The arguments of the next batch's rows.
     pub(super) fn arguments(&self, batch: &RecordBatch) -> Result<Vec<ArrayRef>> {
-        let evaluate = |of: &Arc<dyn PhysicalExpr>| of.evaluate(batch)?.into_array(batch.num_rows());
+        let evaluate =
+            |of: &Arc<dyn PhysicalExpr>| of.evaluate(batch)?.into_array(batch.num_rows());
         match self {
             Self::Counted(counted) => counted.of.iter().map(evaluate).collect(),
             Self::Fed(fed) => {

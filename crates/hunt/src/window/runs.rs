@@ -20,9 +20,17 @@ pub(super) struct Runs {
 /// The runs of one batch.
 #[derive(Debug)]
 pub(super) struct Cut {
-    pub(super) ranges: Vec<Range<usize>>,
+    ranges: Vec<Range<usize>>,
     /// True when the first run began in a batch before.
-    pub(super) continues: bool,
+    continues: bool,
+}
+
+impl Cut {
+    /// The rows of each run, and whether it begins with them.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (Range<usize>, bool)> {
+        let begins = |at| at > 0 || !self.continues;
+        self.ranges.iter().enumerate().map(move |(at, range)| (range.clone(), begins(at)))
+    }
 }
 
 impl Runs {
@@ -33,14 +41,21 @@ impl Runs {
     /// The runs of the next batch, which has rows.
     pub(super) fn cut(&mut self, batch: &RecordBatch) -> Result<Cut> {
         let rows = batch.num_rows();
-        let columns: Vec<ArrayRef> =
-            self.of.iter().map(|column| column.evaluate(batch)?.into_array(rows)).collect::<Result<_>>()?;
+        let columns: Vec<ArrayRef> = self
+            .of
+            .iter()
+            .map(|column| column.evaluate(batch)?.into_array(rows))
+            .collect::<Result<_>>()?;
         let end = UInt64Array::from_value(rows.saturating_sub(1) as u64, 1);
-        let end = columns.iter().map(|column| take(column, &end, None)).collect::<Result<_, _>>()?;
+        let end =
+            columns.iter().map(|column| take(column, &end, None)).collect::<Result<_, _>>()?;
         let last = self.last.replace(end);
         if columns.is_empty() {
             // Nothing tells rows apart.
-            return Ok(Cut { ranges: std::iter::once(0..rows).collect(), continues: last.is_some() });
+            return Ok(Cut {
+                ranges: std::iter::once(0..rows).collect(),
+                continues: last.is_some(),
+            });
         }
         let continues = match last {
             None => false,

@@ -7,6 +7,7 @@ use datafusion::common::SchemaError;
 use datafusion::error::DataFusionError;
 
 use crate::functions::{FUNCTIONS, FunctionInfo};
+use crate::window::CONSUMER;
 
 /// Kinds of failure; the caller's exit code and tone follow from them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -176,6 +177,13 @@ fn tell(error: DataFusionError, known: &Known) -> HuntError {
 
 /// Every consumer of memory is told with whether it can spill, so that word says nothing.
 fn exhausted(text: &str) -> HuntError {
+    if text.contains(&format!("{CONSUMER} needs")) {
+        return HuntError::new(
+            Kind::Limit,
+            "a partition of a window has more rows than the query's memory can hold",
+        )
+        .hint("name more columns in PARTITION BY, or narrow it with --since and --until");
+    }
     if text.contains("disk space") || text.contains("temporary") {
         return HuntError::new(Kind::Limit, "the query needs more room on disk than it may take")
             .hint("narrow it with --since and --until, or group by fewer columns");

@@ -21,10 +21,15 @@ use crate::answer::{Answer, too_slow};
 use crate::engine::Engine;
 use crate::error::{HuntError, Kind, Known, explain};
 use crate::memory::Memory;
-use crate::rewrite::{EventPlaces, SpanFrames};
+use crate::rewrite::{EventPlaces, FiltersInside};
 use crate::stores::Stores;
 use crate::tables::{CATALOG, Catalog, SCHEMA, Tables};
+use crate::window::OwnWindows;
 use crate::{functions, guard};
+
+/// The part of a query's memory that the indexes of the last files read may take beside it. Those of
+/// one file are some ten megabytes, and reading them anew takes as long as finding a needle by them.
+const METADATA: usize = 4;
 
 /// What a query may take.
 #[derive(Debug, Clone)]
@@ -216,7 +221,8 @@ impl Hunt {
             .with_file_formats(Vec::new())
             .with_table_factories(HashMap::new())
             .with_optimizer_rule(Arc::new(EventPlaces))
-            .with_optimizer_rule(Arc::new(SpanFrames))
+            .with_optimizer_rule(Arc::new(FiltersInside))
+            .with_physical_optimizer_rule(Arc::new(OwnWindows))
             .build();
         SessionContext::new_with_state(state)
     }
@@ -272,6 +278,7 @@ fn runtime(limits: &Limits, stores: Stores) -> Result<Arc<RuntimeEnv>, DataFusio
         DiskManagerBuilder::default().with_mode(mode).with_max_temp_directory_size(limits.disk);
     RuntimeEnvBuilder::new()
         .with_memory_pool(Arc::new(Memory::new(limits.memory)))
+        .with_metadata_cache_limit(limits.memory / METADATA)
         .with_disk_manager_builder(disk)
         .with_object_store_registry(Arc::new(stores))
         .build_arc()

@@ -19,6 +19,7 @@ mod rewrite;
 mod saved;
 mod stores;
 mod tables;
+mod window;
 mod write;
 
 pub use answer::Answer;

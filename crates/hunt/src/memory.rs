@@ -1,14 +1,16 @@
-//! The memory of queries. Who can spill to disk shares half of it; the other half is for what cannot:
-//! the merging of what was spilled, hash tables of joins. Without such a half the sorts fill everything
-//! and then have no room to merge, and a query fails that only had to be slower.
+//! The memory of queries. Half of it goes to who can spill to disk, first come, first served. A quarter
+//! is for what cannot: the merging of what was spilled, hash tables of joins. Without such a part the
+//! sorts fill everything and then have no room to merge, and a query fails that only had to be slower.
+//!
+//! The last quarter is for spillers that come when the half is taken: each may hold up to an eighth of
+//! the whole, so that it has rows to spill at all. Equal shares would be too small for this: most of
+//! those who could spill never hold much.
 
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use datafusion::common::{Result, resources_err};
-use datafusion::execution::memory_pool::{
-    MemoryConsumer, MemoryLimit, MemoryPool, MemoryReservation,
-};
+use datafusion::execution::memory_pool::{MemoryLimit, MemoryPool, MemoryReservation};
 
 /// A bounded pool.
 #[derive(Debug)]
@@ -19,9 +21,7 @@ pub(crate) struct Memory {
 
 #[derive(Debug, Default)]
 struct Taken {
-    /// How many can spill.
-    spillers: usize,
-    /// Bytes that they hold.
+    /// Bytes that those hold who can spill.
     spillable: usize,
     /// Bytes that the others hold.
     fixed: usize,
@@ -48,15 +48,6 @@ impl MemoryPool for Memory {
         "hunt"
     }
 
-    fn register(&self, consumer: &MemoryConsumer) {
-        self.taken().spillers += usize::from(consumer.can_spill());
-    }
-
-    fn unregister(&self, consumer: &MemoryConsumer) {
-        let mut taken = self.taken();
-        taken.spillers = taken.spillers.saturating_sub(usize::from(consumer.can_spill()));
-    }
-
     fn grow(&self, reservation: &MemoryReservation, additional: usize) {
         let mut taken = self.taken();
         match reservation.consumer().can_spill() {
@@ -77,9 +68,10 @@ impl MemoryPool for Memory {
         let mut taken = self.taken();
         let free = self.limit.saturating_sub(taken.spillable + taken.fixed);
         if reservation.consumer().can_spill() {
-            let share = (self.limit / 2) / taken.spillers.max(1);
-            let left = share.saturating_sub(reservation.size()).min(free);
-            if additional > left {
+            let common = (self.limit / 2).saturating_sub(taken.spillable);
+            let late = (self.limit / 4 * 3).saturating_sub(taken.spillable);
+            let share = (self.limit / 8).saturating_sub(reservation.size());
+            if additional > common.max(share.min(late)).min(free) {
                 return resources_err!(
                     "{} needs {additional} bytes more",
                     reservation.consumer().name()
@@ -113,22 +105,30 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use std::sync::Arc;
 
+    use datafusion::execution::memory_pool::MemoryConsumer;
+
     use super::*;
 
     #[test]
-    fn who_spills_leaves_half_to_who_cannot() {
+    fn who_spills_leaves_room_to_who_cannot() {
         let pool: Arc<dyn MemoryPool> = Arc::new(Memory::new(1_000));
         let one = MemoryConsumer::new("sort").with_can_spill(true).register(&pool);
         one.try_grow(500).unwrap();
         assert!(one.try_grow(1).is_err());
+        let late =
+            [1, 2, 3].map(|_| MemoryConsumer::new("sort").with_can_spill(true).register(&pool));
+        let [two, three, four] = &late;
+        two.try_grow(125).unwrap();
+        assert!(two.try_grow(1).is_err(), "an eighth for who comes late");
+        three.try_grow(125).unwrap();
+        assert!(four.try_grow(1).is_err(), "the last quarter is not for spillers");
         let merge = MemoryConsumer::new("merge").register(&pool);
-        merge.try_grow(500).unwrap();
+        merge.try_grow(250).unwrap();
         assert!(merge.try_grow(1).is_err());
-        drop(merge);
-        let other = MemoryConsumer::new("sort").with_can_spill(true).register(&pool);
-        assert!(other.try_grow(251).is_err(), "two share");
-        other.try_grow(250).unwrap();
-        drop((one, other));
+        drop(one);
+        four.try_grow(250).unwrap();
+        assert!(four.try_grow(1).is_err(), "what was given back is for all");
+        drop((merge, late));
         assert_eq!(pool.reserved(), 0);
     }
 }

@@ -1,17 +1,15 @@
 //! Rules of the optimizer.
 //!
 //! [`EventPlaces`]: who asks for an event by its id gets the rows of its place looked at, which
-//! statistics find without reading the others. [`SpanFrames`]: a window of ten minutes is counted in
-//! plain numbers.
+//! statistics find without reading the others. [`FiltersInside`]: what a window's FILTER leaves out
+//! becomes null before it is counted.
 
-use arrow::datatypes::{DataType, TimeUnit};
+use datafusion::common::Result;
 use datafusion::common::tree_node::Transformed;
-use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::expr::InList;
 use datafusion::logical_expr::utils::{conjunction, split_conjunction};
 use datafusion::logical_expr::{
-    BinaryExpr, Expr, ExprSchemable as _, Filter, LogicalPlan, Operator, Window, WindowFrameBound,
-    WindowFrameUnits, cast,
+    BinaryExpr, Expr, Filter, LogicalPlan, Operator, Window, WindowFunctionDefinition, when,
 };
 use datafusion::optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule};
 use model::EventUid;
@@ -84,15 +82,31 @@ fn constant(expression: &Expr) -> Option<&str> {
     }
 }
 
-/// Makes `ORDER BY time RANGE BETWEEN INTERVAL '10 minutes' PRECEDING …` a range of microseconds. The
-/// engine finds the edges of a frame anew for each row, and a step of the calendar costs it far more
-/// than a subtraction. In UTC they are the same, but for months, which are left alone.
+/// Makes `count(*) FILTER (WHERE failed) OVER …` a `count(CASE WHEN failed THEN 1 END) OVER …`: the
+/// engine shows the filter of a planned window to nobody, and [`crate::window`] then has none to see.
 #[derive(Debug)]
-pub(crate) struct SpanFrames;
+pub(crate) struct FiltersInside;
 
-impl OptimizerRule for SpanFrames {
+/// The aggregates for which a null is as if it were not there.
+const PASS_NULLS_OVER: [&str; 13] = [
+    "count",
+    "sum",
+    "avg",
+    "min",
+    "max",
+    "median",
+    "stddev",
+    "stddev_pop",
+    "var",
+    "var_pop",
+    "bool_and",
+    "bool_or",
+    "approx_distinct",
+];
+
+impl OptimizerRule for FiltersInside {
     fn name(&self) -> &'static str {
-        "span_frames"
+        "filters_inside"
     }
 
     fn apply_order(&self) -> Option<ApplyOrder> {
@@ -105,64 +119,35 @@ impl OptimizerRule for SpanFrames {
         _: &dyn OptimizerConfig,
     ) -> Result<Transformed<LogicalPlan>> {
         let LogicalPlan::Window(window) = plan else { return Ok(Transformed::no(plan)) };
-        let schema = window.input.schema();
-        let counted: Vec<_> = window.window_expr.iter().map(|e| in_micros(e, schema)).collect();
-        if counted.iter().all(Option::is_none) {
-            return Ok(Transformed::no(LogicalPlan::Window(window)));
+        let mut changed = false;
+        let mut functions = Vec::new();
+        for function in window.window_expr {
+            let inside = filter_inside(&function)?;
+            changed |= inside.is_some();
+            functions.push(inside.unwrap_or(function));
         }
-        let kept = window.window_expr.into_iter();
-        let expressions = counted.into_iter().zip(kept).map(|(new, old)| new.unwrap_or(old));
-        let window = Window::try_new(expressions.collect(), window.input)?;
-        Ok(Transformed::yes(LogicalPlan::Window(window)))
+        let window = Window::try_new(functions, window.input)?;
+        let plan = LogicalPlan::Window(window);
+        Ok(if changed { Transformed::yes(plan) } else { Transformed::no(plan) })
     }
 }
 
-/// A window over spans of time as one over numbers, under its old name.
-fn in_micros(expression: &Expr, schema: &DFSchema) -> Option<Expr> {
-    let named = match expression {
+/// A filtered function as one that is not, under its old name.
+fn filter_inside(expression: &Expr) -> Result<Option<Expr>> {
+    let function = match expression {
         Expr::Alias(alias) => alias.expr.as_ref(),
         unnamed => unnamed,
     };
-    let Expr::WindowFunction(function) = named else { return None };
+    let Expr::WindowFunction(function) = function else { return Ok(None) };
+    let WindowFunctionDefinition::AggregateUDF(aggregate) = &function.fun else { return Ok(None) };
     let mut function = function.clone();
-    let frame = &mut function.params.window_frame;
-    let [order] = function.params.order_by.as_mut_slice() else { return None };
-    if frame.units != WindowFrameUnits::Range || !is_utc(&order.expr.get_type(schema).ok()?) {
-        return None;
-    }
-    let (start, end) = (bound(&frame.start_bound)?, bound(&frame.end_bound)?);
-    (frame.start_bound, frame.end_bound) = (start, end);
-    order.expr = cast(order.expr.clone(), DataType::Int64);
-    let (table, name) = expression.qualified_name();
-    Some(Expr::WindowFunction(function).alias_qualified(table, name))
-}
-
-fn is_utc(data_type: &DataType) -> bool {
-    matches!(data_type, DataType::Timestamp(TimeUnit::Microsecond, Some(zone))
-        if matches!(zone.as_ref(), "UTC" | "+00:00"))
-}
-
-/// A bound in microseconds; nothing when it cannot be said so.
-fn bound(bound: &WindowFrameBound) -> Option<WindowFrameBound> {
-    Some(match bound {
-        WindowFrameBound::Preceding(span) => WindowFrameBound::Preceding(micros(span)?),
-        WindowFrameBound::CurrentRow => WindowFrameBound::CurrentRow,
-        WindowFrameBound::Following(span) => WindowFrameBound::Following(micros(span)?),
-    })
-}
-
-/// Null stands for a bound that is none.
-fn micros(span: &ScalarValue) -> Option<ScalarValue> {
-    let span = match span {
-        span if span.is_null() => None,
-        ScalarValue::IntervalMonthDayNano(Some(span)) => {
-            if span.months != 0 || span.nanoseconds % 1_000 != 0 {
-                return None;
-            }
-            let days = i64::from(span.days).checked_mul(86_400_000_000)?;
-            Some(days.checked_add(span.nanoseconds / 1_000)?)
-        }
-        _ => return None,
+    let [argument] = function.params.args.as_mut_slice() else { return Ok(None) };
+    let Some(filter) =
+        function.params.filter.take_if(|_| PASS_NULLS_OVER.contains(&aggregate.name()))
+    else {
+        return Ok(None);
     };
-    Some(ScalarValue::Int64(span))
+    *argument = when(*filter, argument.clone()).end()?;
+    let (table, name) = expression.qualified_name();
+    Ok(Some(Expr::WindowFunction(function).alias_qualified(table, name)))
 }

@@ -333,8 +333,6 @@ async fn windows_are_spans_of_time() {
     for (frame, expected) in cases {
         assert_eq!(counts(csv(&hunt, &over(frame)).await), expected, "{frame}");
     }
-    let plan = csv(&hunt, &format!("EXPLAIN {}", over(cases[0].0))).await;
-    assert!(plan.contains("300000000 PRECEDING"), "{plan}");
     let turned = over(cases[0].0).replace("ORDER BY time RANGE", "ORDER BY time DESC RANGE");
     assert_eq!(counts(csv(&hunt, &turned).await), "1 1 2 1 1 ");
 }

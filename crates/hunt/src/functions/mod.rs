@@ -16,6 +16,7 @@ use datafusion::logical_expr::ScalarUDF;
 use datafusion::prelude::SessionContext;
 use model::Micros;
 
+pub(crate) use distinct::COUNT;
 pub(crate) use observables::{observable_columns, observables};
 pub(crate) use time::read_span;
 pub(crate) use uid::{EVENT_UID, event_uid, places};

@@ -8,7 +8,8 @@
 //!
 //! What comes over the network is a [`Delivery`]: [`sockets`] receive them, and the [`Wal`](wal::Wal)
 //! keeps them until they have been read. What is acknowledged is on the disk; what is not taken is
-//! refused.
+//! refused. What the house fetches by itself ([`tail`]) goes the same way, one [`Fetcher`] for each
+//! source, and where it was left off goes into the log beside the bytes.
 //!
 //! This room knows no log format and no product: where the bytes come from, and nothing of what
 //! they mean.
@@ -18,12 +19,15 @@ mod budget;
 mod container;
 mod delivery;
 mod expand;
+mod fetch;
 pub mod sockets;
+pub mod tail;
 pub mod wal;
 mod walk;
 
 pub use body::Body;
 pub use budget::Limits;
 pub use container::Container;
-pub use delivery::{Clock, Delivery, Full, Intake, Offer, Position, Receipt, Refusal, Tag};
+pub use delivery::{Clock, Cursor, Delivery, Full, Intake, Offer, Position, Receipt, Refusal, Tag};
+pub use fetch::{Desk, Fetcher, Halt, Moment, Piece, Rest};
 pub use walk::{Evidence, Found, Input, Survey, survey, walk};

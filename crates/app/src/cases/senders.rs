@@ -145,6 +145,7 @@ impl Floor {
             origin: origin.into(),
             received_at: crate::now(),
             flaws: Vec::new(),
+            cursor: None,
             bytes,
         };
         self.door().offer(delivery).await

@@ -45,8 +45,8 @@ pub trait Desk {
     /// looked at again and nothing comes of it.
     fn keep(&mut self, cursor: Cursor) -> Result<(), Halt>;
 
-    /// Forgets a place that is of no use any more.
-    fn forget(&mut self, name: &str) -> Result<(), Halt>;
+    /// Forgets places that are of no use any more.
+    fn forget(&mut self, names: &[String]) -> Result<(), Halt>;
 }
 
 /// When it is: for measuring, and the time of day.

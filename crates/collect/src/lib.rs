@@ -15,11 +15,14 @@
 //! they mean.
 
 mod body;
+pub mod bucket;
 mod budget;
+mod client;
 mod container;
 mod delivery;
 mod expand;
 mod fetch;
+mod secret;
 pub mod sockets;
 pub mod tail;
 pub mod wal;
@@ -27,7 +30,9 @@ mod walk;
 
 pub use body::Body;
 pub use budget::Limits;
+pub use client::{Client, ClientError};
 pub use container::Container;
 pub use delivery::{Clock, Cursor, Delivery, Full, Intake, Offer, Position, Receipt, Refusal, Tag};
 pub use fetch::{Desk, Fetcher, Halt, Moment, Piece, Rest};
+pub use secret::{Secret, SecretError, SecretSource};
 pub use walk::{Evidence, Found, Input, Survey, survey, walk};

@@ -92,10 +92,8 @@ pub struct Tail {
     options: TailOptions,
     patterns: Patterns,
     files: BTreeMap<FileId, Watched>,
-    /// Places of what is not followed any more.
-    past: VecDeque<Place>,
-    /// What files that are looked at anew held before.
-    before: BTreeMap<FileId, Vec<Place>>,
+    /// Places of what is not followed any more, by the inodes that it had.
+    past: VecDeque<(FileId, Place)>,
     /// Counts files that were taken up.
     taken_up: u64,
     /// Files that are left alone until they, or the file that they are a copy of, change.
@@ -185,7 +183,6 @@ impl Tail {
             patterns,
             files: BTreeMap::new(),
             past: VecDeque::new(),
-            before: BTreeMap::new(),
             taken_up: 0,
             aside: BTreeMap::new(),
             fresh: true,
@@ -212,12 +209,12 @@ impl Tail {
     fn restore(&mut self, saved: Saved, now: Moment) {
         let Saved { id, place } = saved;
         for before in place.before.iter().rev() {
-            self.remember(before.clone());
+            self.remember(id, before.clone());
         }
         if let Some(since) = place.over {
             match now.time.0.saturating_sub(since.0) > REMEMBERED.0 {
                 true => self.stale.push(self.cursor_name(id)),
-                false => self.remember(place),
+                false => self.remember(id, place),
             }
             return;
         }
@@ -231,9 +228,10 @@ impl Tail {
     }
 
     /// Remembers the place of what is not followed any more.
-    fn remember(&mut self, place: Place) {
+    fn remember(&mut self, id: FileId, mut place: Place) {
+        place.before = Vec::new();
         if place.offset > 0 {
-            self.past.push_back(place);
+            self.past.push_back((id, place));
         }
         if self.past.len() > PAST {
             self.past.pop_front();
@@ -247,6 +245,12 @@ impl Tail {
             // Text, numbers and lists of them: it cannot fail.
             value: serde_json::to_string(&saved).unwrap_or_default().into(),
         }
+    }
+
+    /// What an inode held before, the latest first: the next place of it is saved in their place.
+    fn before(&self, id: FileId) -> Vec<Place> {
+        let all = self.past.iter().rev().filter(|(past, _)| *past == id);
+        all.map(|(_, place)| place.clone()).take(BEFORE).collect()
     }
 
     fn cursor_name(&self, id: FileId) -> String {
@@ -277,8 +281,8 @@ impl Watched {
 
 impl Fetcher for Tail {
     fn turn(&mut self, now: Moment, desk: &mut dyn Desk) -> Result<Rest, Halt> {
-        for name in std::mem::take(&mut self.stale) {
-            desk.forget(&name)?;
+        if !self.stale.is_empty() {
+            desk.forget(&std::mem::take(&mut self.stale))?;
         }
         let (now, time) = (now.at, now.time);
         if self.scanned.is_none_or(|last| now.saturating_duration_since(last) >= SCAN)

@@ -2,7 +2,9 @@
 //! files and whenever the process dies.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-use std::collections::{BTreeMap, BTreeSet};
+mod common;
+
+use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -10,50 +12,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use collect::tail::{Tail, TailOptions};
-use collect::{Cursor, Desk, Fetcher as _, Halt, Moment, Piece};
+use collect::{Fetcher as _, Moment};
+use common::shelf::Shelf;
 use model::Micros;
 use proptest::prelude::*;
-
-/// A log that keeps pieces with their cursors, and dies when it is told to.
-#[derive(Default)]
-struct Shelf {
-    pieces: Vec<Piece>,
-    cursors: BTreeMap<Arc<str>, Arc<str>>,
-    /// Takes so many pieces more, and then no more.
-    lives: Option<usize>,
-}
-
-impl Desk for Shelf {
-    fn take(&mut self, piece: Piece) -> Result<(), Halt> {
-        if self.lives == Some(0) {
-            return Err(Halt::Closing);
-        }
-        self.lives = self.lives.map(|lives| lives - 1);
-        self.cursors.insert(piece.cursor.name.clone(), piece.cursor.value.clone());
-        self.pieces.push(piece);
-        Ok(())
-    }
-
-    fn keep(&mut self, cursor: Cursor) -> Result<(), Halt> {
-        self.cursors.insert(cursor.name, cursor.value);
-        Ok(())
-    }
-
-    fn forget(&mut self, name: &str) -> Result<(), Halt> {
-        self.cursors.remove(name);
-        Ok(())
-    }
-}
-
-impl Shelf {
-    fn text(&self) -> String {
-        self.pieces.iter().map(|piece| String::from_utf8_lossy(&piece.bytes)).collect()
-    }
-
-    fn lines(&self) -> Vec<String> {
-        self.text().lines().map(str::to_owned).collect()
-    }
-}
 
 /// A folder, what follows it, and a clock that is moved by hand.
 struct House {

@@ -81,10 +81,12 @@ impl Cursors<'_> {
         }
     }
 
-    /// Forgets one.
-    pub async fn remove(self, name: &str) -> Result<()> {
+    /// Forgets some.
+    pub async fn remove(self, names: &[String]) -> Result<()> {
         let mut tx = self.0.begin().await?;
-        sql("DELETE FROM cursors WHERE name = $1").bind(key(name)).run(&mut tx).await?;
+        for name in names {
+            sql("DELETE FROM cursors WHERE name = $1").bind(key(name)).run(&mut tx).await?;
+        }
         tx.commit().await
     }
 }

@@ -107,23 +107,21 @@ impl Patterns {
         })
     }
 
-    /// Folders in which something may happen, and whether those below them count.
-    pub(super) fn folders(&self) -> BTreeSet<(PathBuf, bool)> {
+    /// Folders in which something may happen.
+    pub(super) fn folders(&self) -> BTreeSet<PathBuf> {
         self.paths.iter().map(|text| folder(Path::new(text))).collect()
     }
 }
 
 /// The folder above the first part that is a pattern.
-fn folder(path: &Path) -> (PathBuf, bool) {
+fn folder(path: &Path) -> PathBuf {
     let is_pattern =
         |part: &Component<'_>| part.as_os_str().to_string_lossy().contains(['*', '?', '[']);
     let parts: Vec<_> = path.components().collect();
     let plain = parts.iter().take_while(|part| !is_pattern(part)).count();
     // The last part is a file's name, unless it is a folder's.
-    let depth =
-        if plain == parts.len() && !path.is_dir() { plain.saturating_sub(1) } else { plain };
-    let folder = parts.iter().take(depth).collect();
-    (folder, parts.len().saturating_sub(depth) > 1)
+    let depth = if plain == parts.len() && !path.is_dir() { plain.saturating_sub(1) } else { plain };
+    parts.iter().take(depth).collect()
 }
 
 /// The files beside this one whose names say that they may be older states of it.
@@ -169,9 +167,9 @@ mod tests {
     #[test]
     fn folders_to_listen_at() {
         let folder = |text: &str| folder(Path::new(text));
-        assert_eq!(folder("/no/where/a.log"), (PathBuf::from("/no/where"), false));
-        assert_eq!(folder("/no/where/*.log"), (PathBuf::from("/no/where"), false));
-        assert_eq!(folder("/no/**/*.log"), (PathBuf::from("/no"), true));
-        assert_eq!(folder("/"), (PathBuf::from("/"), false));
+        assert_eq!(folder("/no/where/a.log"), PathBuf::from("/no/where"));
+        assert_eq!(folder("/no/where/*.log"), PathBuf::from("/no/where"));
+        assert_eq!(folder("/no/**/*.log"), PathBuf::from("/no"));
+        assert_eq!(folder("/"), PathBuf::from("/"));
     }
 }

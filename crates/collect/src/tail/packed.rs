@@ -60,7 +60,7 @@ impl Tail {
                 if !watched.named
                     && let Some(gone) = self.files.remove(&id)
                 {
-                    self.remember(gone.place);
+                    self.remember(id, gone.place);
                 }
                 return Ok(());
             }
@@ -121,7 +121,7 @@ impl Tail {
             && lives != found.id
             && let Some(original) = self.files.remove(&lives)
         {
-            self.remember(original.place);
+            self.remember(lives, original.place);
         }
         if let Some(watched) = self.files.get_mut(&found.id) {
             let before = std::mem::take(&mut watched.place.before);
@@ -140,7 +140,7 @@ impl Tail {
         let like = |place: &Place| find::related(&place.path, &found.path);
         let others = self.files.iter().filter(|(id, w)| **id != found.id && like(&w.place));
         all.extend(others.map(|(id, w)| From { place: w.place.clone(), lives: Some(*id) }));
-        let past = self.past.iter().filter(|place| like(place));
+        let past = self.past.iter().map(|(_, place)| place).filter(|place| like(place));
         all.extend(past.map(|place| From { place: place.clone(), lives: None }));
         all.retain(|from| from.place.begins(&head));
         all.sort_by_key(|from| std::cmp::Reverse(from.place.offset));

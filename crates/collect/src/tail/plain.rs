@@ -11,7 +11,7 @@ use super::cut::{self, Cut, LINE, PIECE, Text};
 use super::find::Found;
 use super::place::{self, FileId, HEAD, Place, SEAM, Stamp};
 
-use super::{BEFORE, Preamble, Tail, Watched, Why, scan};
+use super::{Preamble, Tail, Watched, Why, scan};
 use crate::{Desk, Halt, Piece};
 
 /// Pieces of one file in a turn: the others wait for theirs.
@@ -108,12 +108,7 @@ impl Tail {
     /// Looks at a file anew, as at one that was never seen, and remembers where it was left off before.
     pub(super) fn begin_again(&mut self, id: FileId) {
         let Some(watched) = self.files.remove(&id) else { return };
-        let mut old = watched.place;
-        let mut before = std::mem::take(&mut old.before);
-        self.remember(old.clone());
-        before.insert(0, old);
-        before.truncate(BEFORE);
-        self.before.insert(id, before);
+        self.remember(id, watched.place);
         self.scanned = None;
     }
 

@@ -39,7 +39,6 @@ impl Tail {
         time: Micros,
         desk: &mut dyn Desk,
     ) -> Result<(), Halt> {
-        self.wake.watch();
         self.troubles.retain(|_, (_, at)| now.saturating_duration_since(*at) < TROUBLED);
         let (found, troubles) = self.patterns.find(FILES);
         for (path, what) in troubles {
@@ -49,6 +48,8 @@ impl Tail {
             let name = format!("{}/begun", self.options.name).into();
             desk.keep(Cursor { name, value: BEGUN.into() })?;
         }
+        let folders = found.iter().filter_map(|file| file.path.parent());
+        self.wake.watch(folders);
         for watched in self.files.values_mut() {
             watched.named = false;
         }
@@ -122,7 +123,7 @@ impl Tail {
                 }
             },
         };
-        place.before = self.before.remove(&found.id).unwrap_or_default();
+        place.before = self.before(found.id);
         if goes_on {
             desk.keep(self.cursor(found.id, &place))?;
         }
@@ -173,7 +174,8 @@ impl Tail {
     /// Whether a new file holds what another one holds or held.
     fn twin(&self, found: &Found, file: &File, head: &[u8]) -> io::Result<Twin> {
         let like = |place: &Place| find::related(&place.path, &found.path) && place.begins(head);
-        let mut past: Vec<Place> = self.past.iter().filter(|place| like(place)).cloned().collect();
+        let past = self.past.iter().map(|(_, place)| place);
+        let mut past: Vec<Place> = past.filter(|place| like(place)).cloned().collect();
         for (id, watched) in self.files.iter().filter(|(_, w)| w.kind == Kind::Plain) {
             if !like(&watched.place) {
                 continue;
@@ -318,7 +320,7 @@ impl Tail {
             if watched.place.offset > 0 {
                 desk.keep(self.cursor(id, &watched.place))?;
             }
-            self.remember(watched.place);
+            self.remember(id, watched.place);
         }
         let mut open: Vec<(Instant, FileId)> = self
             .files

@@ -100,8 +100,11 @@ impl Desk for LogDesk {
         kept.map_err(|error| Halt::Failed(format!("a place cannot be saved: {error}")))
     }
 
-    fn forget(&mut self, name: &str) -> Result<(), Halt> {
-        let forgotten = self.inner.runtime.block_on(self.inner.ledger.cursors().remove(name));
+    fn forget(&mut self, names: &[String]) -> Result<(), Halt> {
+        let cursors = self.inner.ledger.cursors();
+        let forgotten = names.chunks(500).try_for_each(|part| {
+            self.inner.runtime.block_on(cursors.remove(part))
+        });
         forgotten.map_err(|error| Halt::Failed(format!("a place cannot be forgotten: {error}")))
     }
 }

@@ -52,6 +52,8 @@ pub struct BucketOptions {
     pub late: Duration,
     /// How often to look.
     pub every: Duration,
+    /// Names that are asked for at once; 1,000 at most.
+    pub page: usize,
     /// Who asks; none where everybody may.
     pub credentials: Option<BucketCredentials>,
     /// What is repeated in front of each piece of an object that is too large for one.
@@ -139,7 +141,7 @@ impl Bucket {
             Pattern::new(text).map_err(failed)
         };
         let exclude = options.exclude.iter().map(pattern).collect::<Result<_, _>>()?;
-        let (state, marks) = state::restore(&options.name, options.ascending, saved);
+        let (state, marks) = state::restore(&options, saved);
         Ok(Self {
             options,
             place,
@@ -180,7 +182,7 @@ impl Bucket {
         let (page, more) = self.list(credentials, after.as_deref())?;
         for listed in page {
             self.object(credentials, &listed, desk)?;
-            self.state.passed(&listed, self.horizon());
+            self.state.passed(&listed);
         }
         if more {
             self.keep(desk)?;
@@ -197,7 +199,7 @@ impl Bucket {
         listed: &Listed,
         desk: &mut dyn Desk,
     ) -> Result<(), Stop> {
-        let old = listed.modified < self.horizon() || Some(listed.modified) < self.state.begin;
+        let old = listed.modified < self.state.horizon || Some(listed.modified) < self.state.begin;
         let folder = listed.size == 0 || listed.key.ends_with('/');
         if old || folder || self.exclude.iter().any(|pattern| pattern.matches(&listed.key)) {
             return Ok(());
@@ -214,18 +216,12 @@ impl Bucket {
         self.take(credentials, listed, mark, desk)
     }
 
-    /// What is older than that needs no mark: it was taken, or was there before the beginning.
-    fn horizon(&self) -> Micros {
-        let late = i64::try_from(self.options.late.as_micros()).unwrap_or(i64::MAX);
-        Micros(self.state.watermark.0.saturating_sub(late))
-    }
-
     /// The whole bucket was looked through: time goes on, and marks that are not needed go.
     fn end_pass(&mut self, desk: &mut dyn Desk) -> Result<(), Halt> {
-        let before = self.horizon();
-        self.state.end_pass();
+        let before = self.state.horizon;
+        self.state.end_pass(self.options.late);
         self.keep(desk)?;
-        let horizon = self.horizon();
+        let horizon = self.state.horizon;
         if horizon <= before {
             return Ok(());
         }
@@ -235,7 +231,8 @@ impl Bucket {
             .filter(|(_, mark)| mark.modified < horizon)
             .map(|(id, _)| id.clone())
             .collect();
-        let names: Vec<String> = old.iter().map(|id| state::mark_name(&self.options.name, id)).collect();
+        let names: Vec<String> =
+            old.iter().map(|id| state::mark_name(&self.options.name, id)).collect();
         desk.forget(&names)?;
         for id in old {
             self.marks.remove(&id);

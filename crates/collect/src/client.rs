@@ -50,9 +50,15 @@ impl Request {
     }
 
     /// Adds a header; none whose value could not stand in one.
-    pub(crate) fn header(&mut self, name: HeaderName, value: &str, secret: bool) -> Result<(), String> {
+    pub(crate) fn header(
+        &mut self,
+        name: HeaderName,
+        value: &str,
+        secret: bool,
+    ) -> Result<(), String> {
         let value = HeaderValue::from_str(value);
-        let mut value = value.map_err(|_| format!("the value of {name} cannot stand in a header"))?;
+        let mut value =
+            value.map_err(|_| format!("the value of {name} cannot stand in a header"))?;
         value.set_sensitive(secret);
         self.headers.insert(name, value);
         Ok(())
@@ -100,7 +106,9 @@ impl Client {
         if let Some(pem) = authority {
             let all = reqwest::Certificate::from_pem_bundle(pem).map_err(setup)?;
             if all.is_empty() {
-                return Err(ClientError::Setup("the file of the authority holds no certificate".into()));
+                return Err(ClientError::Setup(
+                    "the file of the authority holds no certificate".into(),
+                ));
             }
             for certificate in all {
                 builder = builder.add_root_certificate(certificate);

@@ -42,6 +42,7 @@ impl Bucket {
     ) -> Result<(Vec<Listed>, bool), Stop> {
         let mut action = self.place.list_objects_v2(credentials);
         action.with_prefix(self.options.prefix.as_str());
+        action.with_max_keys(self.options.page);
         if let Some(after) = after {
             action.with_start_after(after);
         }
@@ -58,7 +59,8 @@ impl Bucket {
         let more = page.next_continuation_token.is_some();
         let mut listed = Vec::with_capacity(page.contents.len());
         for object in page.contents {
-            let modified = object.last_modified.as_deref().and_then(|text| text.parse::<Timestamp>().ok());
+            let modified =
+                object.last_modified.as_deref().and_then(|text| text.parse::<Timestamp>().ok());
             let modified = modified.map(|time| Micros(time.as_microsecond()));
             let modified = modified.ok_or_else(|| {
                 failed(format!("the list says no time for {}", model::inert(&object.key)))

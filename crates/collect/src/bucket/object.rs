@@ -107,7 +107,10 @@ impl Bucket {
         let content: Box<dyn Read + '_> = match kind {
             None => Box::new(raw),
             Some(kind) if !kind.is_one_stream() => {
-                return Ok(Ended::Never(format!("is a {} archive, which is not read", kind.name())));
+                return Ok(Ended::Never(format!(
+                    "is a {} archive, which is not read",
+                    kind.name()
+                )));
             }
             Some(kind) => match decoder(kind, BufReader::with_capacity(128 << 10, raw)) {
                 Ok(content) => content,
@@ -147,8 +150,10 @@ impl Bucket {
         loop {
             let before = waiting.len();
             let read = (&mut content).take((PIECE - before) as u64).read_to_end(&mut waiting);
-            let spent = budget.bytes((waiting.len() - before) as u64).map_err(|refusal| refusal.message);
-            let failed = read.err().map(|error| format!("cannot be read further: {error}")).or(spent.err());
+            let spent =
+                budget.bytes((waiting.len() - before) as u64).map_err(|refusal| refusal.message);
+            let failed =
+                read.err().map(|error| format!("cannot be read further: {error}")).or(spent.err());
             if let Some(message) = failed {
                 // Whole lines are taken all the same, and what comes behind them is said to be missing.
                 let lines = waiting.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);

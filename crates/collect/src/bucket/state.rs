@@ -1,10 +1,12 @@
 //! What is remembered of a bucket: how far a pass has come, and which objects were taken.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use model::Micros;
 use serde::{Deserialize, Serialize};
 
+use super::BucketOptions;
 use super::list::Listed;
 
 /// How far passes have come.
@@ -13,8 +15,10 @@ use super::list::Listed;
 pub(super) struct State {
     /// Objects that are older than that were there before the first start.
     pub(super) begin: Option<Micros>,
-    /// The latest time of an object in all passes that are over.
-    pub(super) watermark: Micros,
+    /// Which bucket it is of, and which names in it: what is known of others says nothing.
+    of: String,
+    /// What is older than that needs no mark: it was taken. It never goes back.
+    pub(super) horizon: Micros,
     /// Names up to this one need not be looked at: where names rise with time.
     pub(super) floor: Option<String>,
     /// Names up to this one were looked at in the pass that goes on.
@@ -56,9 +60,9 @@ impl Mark {
 
 impl State {
     /// An object was looked at, and what had to be taken was.
-    pub(super) fn passed(&mut self, listed: &Listed, horizon: Micros) {
+    pub(super) fn passed(&mut self, listed: &Listed) {
         self.latest = self.latest.max(listed.modified);
-        if listed.modified >= horizon {
+        if listed.modified >= self.horizon {
             self.young_seen = true;
         } else if !self.young_seen {
             self.old_front = Some(listed.key.clone());
@@ -66,8 +70,10 @@ impl State {
         self.reached = Some(listed.key.clone());
     }
 
-    pub(super) fn end_pass(&mut self) {
-        self.watermark = self.watermark.max(self.latest);
+    /// A pass is over. `late` is how long after an object an older one may appear.
+    pub(super) fn end_pass(&mut self, late: Duration) {
+        let late = i64::try_from(late.as_micros()).unwrap_or(i64::MAX);
+        self.horizon = self.horizon.max(Micros(self.latest.0.saturating_sub(late)));
         let front = self.old_front.take();
         if self.ascending {
             self.floor = front.max(self.floor.take());
@@ -97,11 +103,10 @@ pub(super) fn mark_name(name: &str, id: &str) -> String {
 
 /// What was saved. What cannot be read is as if it had not been.
 pub(super) fn restore<'s>(
-    name: &str,
-    ascending: bool,
+    options: &BucketOptions,
     saved: impl IntoIterator<Item = (&'s str, &'s str)>,
 ) -> (State, BTreeMap<String, Mark>) {
-    let (pass, marks_below) = (pass_name(name), mark_name(name, ""));
+    let (pass, marks_below) = (pass_name(&options.name), mark_name(&options.name, ""));
     let mut state = State::default();
     let mut marks = BTreeMap::new();
     for (name, value) in saved {
@@ -113,6 +118,10 @@ pub(super) fn restore<'s>(
             marks.insert(id.to_owned(), mark);
         }
     }
-    state.ascending = ascending;
+    let of = format!("{} {} {}", options.endpoint, options.bucket, options.prefix);
+    if state.of != of {
+        state = State { of, ..State::default() };
+    }
+    state.ascending = options.ascending;
     (state, marks)
 }

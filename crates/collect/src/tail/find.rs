@@ -120,7 +120,8 @@ fn folder(path: &Path) -> PathBuf {
     let parts: Vec<_> = path.components().collect();
     let plain = parts.iter().take_while(|part| !is_pattern(part)).count();
     // The last part is a file's name, unless it is a folder's.
-    let depth = if plain == parts.len() && !path.is_dir() { plain.saturating_sub(1) } else { plain };
+    let depth =
+        if plain == parts.len() && !path.is_dir() { plain.saturating_sub(1) } else { plain };
     parts.iter().take(depth).collect()
 }
 

@@ -98,9 +98,9 @@ impl Drop for Wake {
         self.over.store(true, Ordering::Release);
         let Some(watches) = &mut self.watches else { return };
         if self.watched.is_empty() {
-            let _watched = watches.add("/", WatchMask::ONLYDIR | WatchMask::CREATE).map(|watch| {
-                self.watched.insert(PathBuf::from("/"), watch)
-            });
+            let _watched = watches
+                .add("/", WatchMask::ONLYDIR | WatchMask::CREATE)
+                .map(|watch| self.watched.insert(PathBuf::from("/"), watch));
         }
         for watch in std::mem::take(&mut self.watched).into_values() {
             let _removed = watches.remove(watch);

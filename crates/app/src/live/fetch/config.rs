@@ -1,16 +1,18 @@
 //! `floor.toml`: what is fetched, checked before anything begins.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use collect::bucket::{Bucket, BucketCredentials, BucketOptions};
 use collect::tail::{Tail, TailOptions};
-use collect::{Fetcher, Moment};
+use collect::{Client, Fetcher, Moment, SecretSource};
 use ledger::SenderForm;
-use model::inert;
+use model::{Micros, inert};
 use parse::Recognised;
 use serde::Deserialize;
+use tokio::runtime::Handle;
 use toml::Spanned;
 
 use crate::content::read_text;
@@ -36,13 +38,14 @@ pub(super) struct Entry {
 
 enum What {
     Tail(TailForm),
+    Bucket(Box<BucketForm>),
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-#[derive(Default)]
 struct File {
     tail: Vec<Spanned<TailForm>>,
+    bucket: Vec<Spanned<BucketForm>>,
 }
 
 /// Makes the form of one kind of entry: what all have, and its own.
@@ -95,6 +98,52 @@ form! {
     }
 }
 
+form! {
+    /// `[[bucket]]`
+    BucketForm {
+        bucket: String,
+        #[serde(default)]
+        prefix: String,
+        region: String,
+        endpoint: Option<String>,
+        path_style: Option<bool>,
+        access_key_id: Option<String>,
+        secret_access_key: Option<SecretForm>,
+        session_token: Option<SecretForm>,
+        /// A file with the certificate of an authority that is trusted too, in PEM.
+        authority: Option<PathBuf>,
+        #[serde(default)]
+        exclude: Vec<String>,
+        #[serde(default)]
+        ascending: bool,
+        #[serde(default)]
+        from: From,
+        /// Seconds.
+        #[serde(default = "minute")]
+        every: u64,
+        /// Seconds.
+        #[serde(default = "day")]
+        late: u64,
+    }
+}
+
+/// Where a secret is: `{ file = "…" }` or `{ env = "…" }`. It cannot stand in the file itself.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum SecretForm {
+    File(PathBuf),
+    Env(String),
+}
+
+impl SecretForm {
+    fn source(&self) -> SecretSource {
+        match self {
+            Self::File(path) => SecretSource::File(path.clone()),
+            Self::Env(name) => SecretSource::Environment(name.clone()),
+        }
+    }
+}
+
 /// Where a file that is there at the very first start is begun.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -112,6 +161,14 @@ fn ten() -> u64 {
     10
 }
 
+fn minute() -> u64 {
+    60
+}
+
+fn day() -> u64 {
+    86_400
+}
+
 impl Config {
     /// Reads a file. `known` says whether there is a source definition of a name.
     pub(super) fn read(path: &Path, known: &dyn Fn(&str) -> bool) -> Result<Self, Failure> {
@@ -123,14 +180,18 @@ impl Config {
         let wrong = |message: String| Failure::new(Kind::Usage, message);
         let form: File = toml::from_str(text).map_err(|e| {
             let line = e.span().map_or(1, |span| line(text, span.start));
+            // Without the line itself: somebody may have written a secret there.
             wrong(format!("{file}:{line}: {}", e.message()))
-                .hint(e.to_string().trim_end().to_owned())
         })?;
         let place = |start: usize| format!("{file}:{}", line(text, start));
         let mut entries = Vec::new();
         for form in form.tail {
             let place = place(form.span().start);
             entries.push(form.into_inner().entry(place, What::Tail));
+        }
+        for form in form.bucket {
+            let place = place(form.span().start);
+            entries.push(form.into_inner().entry(place, |form| What::Bucket(Box::new(form))));
         }
         let mut names = BTreeSet::new();
         for entry in &entries {
@@ -156,6 +217,7 @@ impl Entry {
     pub(super) fn kind(&self) -> &'static str {
         match self.what {
             What::Tail(_) => "tail",
+            What::Bucket(_) => "bucket",
         }
     }
 
@@ -197,14 +259,10 @@ impl Entry {
         match &self.what {
             What::Tail(form) if form.paths.is_empty() => Some("paths names nothing".to_owned()),
             What::Tail(form) => {
-                let now = Moment { at: std::time::Instant::now(), time: model::Micros(0) };
-                let tail = Tail::new(
-                    TailOptions { paths: form.paths.clone(), ..self.tail(form) },
-                    [],
-                    now,
-                );
-                tail.err().map(|error| error.to_string())
+                let now = Moment { at: Instant::now(), time: Micros(0) };
+                Tail::new(self.tail(form), [], now).err().map(|error| error.to_string())
             }
+            What::Bucket(form) => self.bucket(form).err(),
         }
     }
 
@@ -213,15 +271,65 @@ impl Entry {
         &self,
         saved: &BTreeMap<&str, &str>,
         now: Moment,
+        runtime: &Handle,
     ) -> Result<Box<dyn Fetcher>, Failure> {
+        let failed = |message: String| {
+            Failure::new(
+                Kind::Usage,
+                format!("{}: {} `{}`: {message}", self.place, self.kind(), self.name),
+            )
+        };
         match &self.what {
             What::Tail(form) => {
                 let tail = Tail::new(self.tail(form), saved.values().copied(), now);
-                let tail =
-                    tail.map_err(|e| Failure::new(Kind::Usage, format!("{}: {e}", self.place)))?;
-                Ok(Box::new(tail))
+                Ok(Box::new(tail.map_err(|error| failed(error.to_string()))?))
+            }
+            What::Bucket(form) => {
+                let options = self.bucket(form).map_err(failed)?;
+                let client = client(form.authority.as_deref(), runtime).map_err(failed)?;
+                let saved = saved.iter().map(|(name, value)| (*name, *value));
+                let bucket = Bucket::new(options, client, saved);
+                Ok(Box::new(bucket.map_err(|error| failed(error.to_string()))?))
             }
         }
+    }
+
+    fn bucket(&self, form: &BucketForm) -> Result<BucketOptions, String> {
+        let known = |c: char| c.is_ascii_alphanumeric() || c == '-';
+        if form.region.is_empty() || !form.region.chars().all(known) {
+            return Err(
+                "region has letters, digits and `-` (`auto` where there is none)".to_owned()
+            );
+        }
+        let default = format!("https://s3.{}.amazonaws.com", form.region);
+        let endpoint = form.endpoint.as_deref().unwrap_or(&default);
+        let credentials = match (&form.access_key_id, &form.secret_access_key) {
+            (Some(key_id), Some(secret)) => Some(BucketCredentials {
+                key_id: key_id.clone(),
+                secret: secret.source(),
+                token: form.session_token.as_ref().map(SecretForm::source),
+            }),
+            (None, None) if form.session_token.is_none() => None,
+            _ => return Err("access_key_id and secret_access_key go together".to_owned()),
+        };
+        let format = self.format.clone();
+        Ok(BucketOptions {
+            name: self.cursors().into(),
+            bucket: form.bucket.clone(),
+            endpoint: endpoint.parse().map_err(|error| format!("endpoint is no URL: {error}"))?,
+            region: form.region.clone(),
+            path_style: form.path_style.unwrap_or(form.endpoint.is_some()),
+            prefix: form.prefix.clone(),
+            exclude: form.exclude.clone(),
+            ascending: form.ascending,
+            from_now: form.from == From::End,
+            late: Duration::from_secs(form.late.min(30 * 86_400)),
+            every: Duration::from_secs(form.every.clamp(1, 86_400)),
+            page: 1_000,
+            credentials,
+            preamble: Arc::new(parse::preamble),
+            unfit: Arc::new(move |front| unfit(front, format.as_deref())),
+        })
     }
 
     fn tail(&self, form: &TailForm) -> TailOptions {
@@ -238,6 +346,13 @@ impl Entry {
     }
 }
 
+fn client(authority: Option<&Path>, runtime: &Handle) -> Result<Client, String> {
+    let pem = authority.map(|path| read_text(path).map_err(|error| format!("authority: {error}")));
+    let pem = pem.transpose()?;
+    Client::new(runtime.clone(), pem.as_deref().map(str::as_bytes))
+        .map_err(|error| error.to_string())
+}
+
 /// What a file is that is not lines of text.
 fn unfit(front: &[u8], format: Option<&str>) -> Option<String> {
     let head = parse::Head { bytes: front, name: "", complete: false };
@@ -252,7 +367,7 @@ fn unfit(front: &[u8], format: Option<&str>) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
     use super::*;
 
     fn parsed(text: &str) -> Result<Config, String> {
@@ -270,6 +385,25 @@ mod tests {
         assert_eq!((form.name.as_str(), form.kind.as_str(), form.enabled), ("web-1", "tail", true));
         assert_eq!(form.silent_after, Some(600_000_000));
         assert_eq!(entry.cursors(), "tail/web-1");
+    }
+
+    #[test]
+    fn a_bucket_names_where_its_secret_is() {
+        let form = "[[bucket]]\nname = \"trail\"\nbucket = \"logs\"\nregion = \"eu-central-1\"\n";
+        let keys = "access_key_id = \"AKID\"\nsecret_access_key = { env = \"TRAIL_KEY\" }\n";
+        let config = parsed(&format!("{form}{keys}")).unwrap();
+        let What::Bucket(bucket) = &config.entries[0].what else { panic!("it is a bucket") };
+        let options = config.entries[0].bucket(bucket).unwrap();
+        assert_eq!(options.endpoint.as_str(), "https://s3.eu-central-1.amazonaws.com/");
+        assert!(!options.path_style && options.late == Duration::from_hours(24));
+        let credentials = options.credentials.unwrap();
+        assert_eq!(credentials.secret, SecretSource::Environment("TRAIL_KEY".into()));
+        let said = |more: &str| parsed(&format!("{form}{more}")).err().unwrap();
+        assert!(said("access_key_id = \"AKID\"\n").contains("go together"));
+        assert!(said("endpoint = \"logs\"\n").contains("endpoint is no URL"));
+        // A secret in the file itself is refused, and not repeated.
+        let secret = said("access_key_id = \"AKID\"\nsecret_access_key = \"swordfish\"\n");
+        assert!(secret.starts_with("floor.toml:6: ") && !secret.contains("swordfish"), "{secret}");
     }
 
     #[test]

@@ -102,9 +102,9 @@ impl Desk for LogDesk {
 
     fn forget(&mut self, names: &[String]) -> Result<(), Halt> {
         let cursors = self.inner.ledger.cursors();
-        let forgotten = names.chunks(500).try_for_each(|part| {
-            self.inner.runtime.block_on(cursors.remove(part))
-        });
+        let forgotten = names
+            .chunks(500)
+            .try_for_each(|part| self.inner.runtime.block_on(cursors.remove(part)));
         forgotten.map_err(|error| Halt::Failed(format!("a place cannot be forgotten: {error}")))
     }
 }

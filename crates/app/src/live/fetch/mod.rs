@@ -32,7 +32,7 @@ pub use gauge::{FetcherStatus, LastError};
 /// The file in the data folder that says what is fetched.
 const FILE: &str = "floor.toml";
 /// Ways by which senders are fetched.
-const KINDS: [&str; 1] = ["tail"];
+const KINDS: [&str; 2] = ["tail", "bucket"];
 /// How often a thread looks whether the floor closes.
 const LOOK: Duration = Duration::from_millis(200);
 /// How long a fetcher rests that could not go on.
@@ -138,7 +138,7 @@ fn start(inner: &Arc<Inner>, config: Config) -> Result<Vec<String>, Failure> {
             .take_while(|(name, _)| name.starts_with(&prefix))
             .map(|(name, value)| (name.as_str(), value.as_str()))
             .collect();
-        let fetcher = entry.fetcher(&saved, moment())?;
+        let fetcher = entry.fetcher(&saved, moment(), &inner.runtime)?;
         let gauge = Arc::new(Gauge::new(&entry));
         told.push(format!("{} {}", entry.kind(), entry.name));
         let desk = LogDesk::new(inner, &entry, Arc::clone(&gauge));

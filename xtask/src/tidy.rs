@@ -232,6 +232,12 @@ fn plug_points(root: &Path, wrong: &mut Vec<String>) {
             wrong.push(format!("{name}: has no samples with expected events"));
         }
     }
+    for poll in folders(&root.join("content/polls")) {
+        let name = poll.strip_prefix(root).unwrap_or(&poll).display().to_string();
+        if !poll.join("poll.yml").is_file() {
+            wrong.push(format!("{name}: has no poll.yml"));
+        }
+    }
     for rule in files(&root.join("content/rules"), "yml") {
         for side in ["positive", "negative"] {
             if !rule.with_extension(format!("{side}.json")).is_file() {
@@ -240,7 +246,7 @@ fn plug_points(root: &Path, wrong: &mut Vec<String>) {
             }
         }
     }
-    for page in ["format", "source", "rule", "hunt", "form"] {
+    for page in ["format", "source", "rule", "hunt", "form", "poll"] {
         if !root.join(format!("docs/adding/{page}.md")).is_file() {
             wrong.push(format!("docs/adding/{page}.md: missing; each plug point has its page"));
         }

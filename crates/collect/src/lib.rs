@@ -22,6 +22,7 @@ mod container;
 mod delivery;
 mod expand;
 mod fetch;
+pub mod poll;
 mod secret;
 pub mod sockets;
 pub mod tail;

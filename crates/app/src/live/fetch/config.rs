@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use collect::bucket::{Bucket, BucketCredentials, BucketOptions};
+use collect::poll::{Definition, Poll, PollOptions};
 use collect::tail::{Tail, TailOptions};
 use collect::{Client, Fetcher, Moment, SecretSource};
 use ledger::SenderForm;
@@ -21,6 +22,13 @@ use crate::failure::{Failure, Kind};
 /// The file, checked.
 pub(super) struct Config {
     pub(super) entries: Vec<Entry>,
+}
+
+/// What an entry may name.
+pub(super) struct Known<'k> {
+    /// Whether there is a source definition of this name.
+    pub(super) definition: &'k dyn Fn(&str) -> bool,
+    pub(super) services: &'k BTreeMap<String, Arc<Definition>>,
 }
 
 /// One entry.
@@ -39,6 +47,7 @@ pub(super) struct Entry {
 enum What {
     Tail(TailForm),
     Bucket(Box<BucketForm>),
+    Poll(Box<PollForm>, Option<Arc<Definition>>),
 }
 
 #[derive(Default, Deserialize)]
@@ -46,6 +55,7 @@ enum What {
 struct File {
     tail: Vec<Spanned<TailForm>>,
     bucket: Vec<Spanned<BucketForm>>,
+    poll: Vec<Spanned<PollForm>>,
 }
 
 /// Makes the form of one kind of entry: what all have, and its own.
@@ -68,7 +78,7 @@ macro_rules! form {
         }
 
         impl $name {
-            fn entry(self, place: String, what: fn(Self) -> What) -> Entry {
+            fn entry(self, place: String, what: impl FnOnce(Self) -> What) -> Entry {
                 Entry {
                     place,
                     name: self.name.clone(),
@@ -127,6 +137,23 @@ form! {
     }
 }
 
+form! {
+    /// `[[poll]]`
+    PollForm {
+        service: String,
+        #[serde(default)]
+        settings: BTreeMap<String, String>,
+        secret: SecretForm,
+        /// A file with the certificate of an authority that is trusted too, in PEM.
+        authority: Option<PathBuf>,
+        /// Seconds; what the service's definition says unless said.
+        every: Option<u64>,
+        /// Seconds.
+        #[serde(default = "day")]
+        back: u64,
+    }
+}
+
 /// Where a secret is: `{ file = "…" }` or `{ env = "…" }`. It cannot stand in the file itself.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -170,13 +197,13 @@ fn day() -> u64 {
 }
 
 impl Config {
-    /// Reads a file. `known` says whether there is a source definition of a name.
-    pub(super) fn read(path: &Path, known: &dyn Fn(&str) -> bool) -> Result<Self, Failure> {
+    /// Reads a file.
+    pub(super) fn read(path: &Path, known: &Known<'_>) -> Result<Self, Failure> {
         let text = read_text(path).map_err(|message| Failure::new(Kind::Usage, message))?;
         Self::parse(&text, &path.display().to_string(), known)
     }
 
-    fn parse(text: &str, file: &str, known: &dyn Fn(&str) -> bool) -> Result<Self, Failure> {
+    fn parse(text: &str, file: &str, known: &Known<'_>) -> Result<Self, Failure> {
         let wrong = |message: String| Failure::new(Kind::Usage, message);
         let form: File = toml::from_str(text).map_err(|e| {
             let line = e.span().map_or(1, |span| line(text, span.start));
@@ -193,9 +220,15 @@ impl Config {
             let place = place(form.span().start);
             entries.push(form.into_inner().entry(place, |form| What::Bucket(Box::new(form))));
         }
+        for form in form.poll {
+            let place = place(form.span().start);
+            let form = form.into_inner();
+            let service = known.services.get(&form.service).cloned();
+            entries.push(form.entry(place, |form| What::Poll(Box::new(form), service)));
+        }
         let mut names = BTreeSet::new();
         for entry in &entries {
-            let mistake = entry.mistake(known).or_else(|| {
+            let mistake = entry.mistake(known.definition).or_else(|| {
                 let again = !names.insert(entry.name.clone());
                 again.then(|| "another entry has this name".to_owned())
             });
@@ -218,6 +251,7 @@ impl Entry {
         match self.what {
             What::Tail(_) => "tail",
             What::Bucket(_) => "bucket",
+            What::Poll(..) => "poll",
         }
     }
 
@@ -263,6 +297,13 @@ impl Entry {
                 Tail::new(self.tail(form), [], now).err().map(|error| error.to_string())
             }
             What::Bucket(form) => self.bucket(form).err(),
+            What::Poll(form, None) => {
+                let name = inert(&form.service);
+                Some(format!("there is no service `{name}` (content/polls names them)"))
+            }
+            What::Poll(form, Some(service)) => {
+                service.check(&form.settings).err().map(|error| error.to_string())
+            }
         }
     }
 
@@ -291,6 +332,25 @@ impl Entry {
                 let bucket = Bucket::new(options, client, saved);
                 Ok(Box::new(bucket.map_err(|error| failed(error.to_string()))?))
             }
+            What::Poll(form, service) => {
+                let service =
+                    service.as_ref().ok_or_else(|| failed("no such service".to_owned()))?;
+                let client = client(form.authority.as_deref(), runtime).map_err(failed)?;
+                let saved = saved.iter().map(|(name, value)| (*name, *value));
+                let poll = Poll::new(self.poll(form, service), client, saved);
+                Ok(Box::new(poll.map_err(|error| failed(error.to_string()))?))
+            }
+        }
+    }
+
+    fn poll(&self, form: &PollForm, service: &Arc<Definition>) -> PollOptions {
+        PollOptions {
+            name: self.cursors().into(),
+            definition: Arc::clone(service),
+            settings: form.settings.clone(),
+            secret: form.secret.source(),
+            every: form.every.map(|every| Duration::from_secs(every.clamp(1, 86_400))),
+            back: Duration::from_secs(form.back.min(366 * 86_400)),
         }
     }
 
@@ -371,7 +431,9 @@ mod tests {
     use super::*;
 
     fn parsed(text: &str) -> Result<Config, String> {
-        Config::parse(text, "floor.toml", &|name| name == "nginx").map_err(|f| f.message)
+        let (services, _) = super::super::services::load(&crate::Content::built_in());
+        let known = Known { definition: &|name| name == "nginx", services: &services };
+        Config::parse(text, "floor.toml", &known).map_err(|f| f.message)
     }
 
     #[test]
@@ -404,6 +466,26 @@ mod tests {
         // A secret in the file itself is refused, and not repeated.
         let secret = said("access_key_id = \"AKID\"\nsecret_access_key = \"swordfish\"\n");
         assert!(secret.starts_with("floor.toml:6: ") && !secret.contains("swordfish"), "{secret}");
+    }
+
+    #[test]
+    fn a_poll_sets_what_its_service_asks_for() {
+        let form =
+            "[[poll]]\nname = \"gh\"\nservice = \"github_audit_log\"\nsecret = { file = \"/t\" }\n";
+        let config =
+            parsed(&format!("{form}settings = {{ org = \"acme\" }}\nevery = 300\n")).unwrap();
+        let entry = &config.entries[0];
+        let What::Poll(poll, Some(service)) = &entry.what else { panic!("it is a poll") };
+        let options = entry.poll(poll, service);
+        assert_eq!((&*options.name, options.every), ("poll/gh", Some(Duration::from_secs(300))));
+        let said = |text: &str| parsed(text).err().unwrap();
+        assert_eq!(
+            said(form),
+            "floor.toml:1: poll `gh`: settings lack `org`: the organisation's name"
+        );
+        assert!(said(&form.replace("github_audit", "gitlab")).contains("no service `gitlab_log`"));
+        let secret = said(&form.replace("{ file = \"/t\" }", "\"swordfish\""));
+        assert!(secret.starts_with("floor.toml:4: ") && !secret.contains("swordfish"), "{secret}");
     }
 
     #[test]

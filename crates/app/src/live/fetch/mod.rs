@@ -8,6 +8,7 @@
 mod config;
 mod desk;
 mod gauge;
+mod services;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -20,11 +21,12 @@ use collect::wal::Read;
 use collect::{Delivery, Fetcher, Halt, Moment, Position};
 use ledger::{Actor, Sender, SenderForm};
 
-use self::config::{Config, Entry};
+use self::config::{Config, Entry, Known};
 use self::desk::LogDesk;
 use self::gauge::Gauge;
 use super::floor::{Floor, Inner, blocking, thread};
 use super::from_ledger;
+use crate::content::Content;
 use crate::failure::{Failure, Kind};
 
 pub use gauge::{FetcherStatus, LastError};
@@ -32,7 +34,7 @@ pub use gauge::{FetcherStatus, LastError};
 /// The file in the data folder that says what is fetched.
 const FILE: &str = "floor.toml";
 /// Ways by which senders are fetched.
-const KINDS: [&str; 2] = ["tail", "bucket"];
+const KINDS: [&str; 3] = ["tail", "bucket", "poll"];
 /// How often a thread looks whether the floor closes.
 const LOOK: Duration = Duration::from_millis(200);
 /// How long a fetcher rests that could not go on.
@@ -56,9 +58,15 @@ impl Floor {
             None => return Ok(Vec::new()),
         };
         let stages = self.0.stages();
-        let config = Config::read(&path, &|name| {
-            stages.normalizer.definitions().iter().any(|known| *known.name == *name)
-        })?;
+        let content = Content::of(self.0.options.content.as_deref());
+        let (services, problems) = services::load(&content);
+        for problem in problems {
+            tracing::warn!(problem, "a service's definition has a mistake and is left out");
+        }
+        let definitions = stages.normalizer.definitions();
+        let definition = |name: &str| definitions.iter().any(|known| *known.name == *name);
+        let known = Known { definition: &definition, services: &services };
+        let config = Config::read(&path, &known)?;
         self.enrol(&config).await?;
         let inner = Arc::clone(&self.0);
         blocking(move || start(&inner, config)).await

@@ -241,7 +241,7 @@ impl Bucket {
     }
 
     fn keep(&mut self, desk: &mut dyn Desk) -> Result<(), Halt> {
-        let Some(value) = self.state.to_save() else { return Ok(()) };
+        let Some(value) = self.state.changed() else { return Ok(()) };
         desk.keep(Cursor { name: state::pass_name(&self.options.name).into(), value: value.into() })
     }
 

@@ -5,9 +5,10 @@
 mod common;
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -372,7 +373,10 @@ fn gzipped(bytes: &[u8]) -> Vec<u8> {
 #[test]
 fn a_large_compressed_file_comes_in_pieces_and_goes_on_after_a_kill() {
     let mut house = House::new(&["big.gz"]);
-    let text: String = (0..200_000).map(|n| format!("line number {n}\n")).collect();
+    let mut text = String::new();
+    for n in 0..200_000 {
+        writeln!(text, "line number {n}").unwrap();
+    }
     fs::write(house.path("big.gz"), gzipped(text.as_bytes())).unwrap();
     house.turn();
     house.pass(3);
@@ -486,5 +490,4 @@ fn it_is_woken_when_something_is_written() {
     writer.join().unwrap();
     house.turn();
     assert_eq!(house.shelf.lines(), ["one"]);
-    let _unused: &Path = house.folder.path();
 }

@@ -29,7 +29,7 @@ impl Listed {
     /// By what it is marked: its name and its content.
     pub(super) fn id(&self) -> String {
         let id = Hasher::new("object").part(self.key.as_bytes()).part(self.version.as_bytes());
-        id.finish().iter().map(|byte| format!("{byte:02x}")).collect()
+        crate::fetch::hex(&id.finish())
     }
 }
 

@@ -82,7 +82,7 @@ impl State {
     }
 
     /// The text to be saved, when it is another one than last time.
-    pub(super) fn to_save(&mut self) -> Option<String> {
+    pub(super) fn changed(&mut self) -> Option<String> {
         // Text and numbers: it cannot fail.
         let text = serde_json::to_string(self).unwrap_or_default();
         if self.saved.as_ref() == Some(&text) {

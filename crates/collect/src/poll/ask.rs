@@ -134,7 +134,7 @@ impl Poll {
         }
         self.authorise(&mut request, values, now)?;
         let answer = self.client.ask(request, ANSWER);
-        Ok(answer.map_err(|error| Stop::Service(error.to_string(), None))?)
+        answer.map_err(|error| Stop::Service(error.to_string(), None))
     }
 
     fn authorise(
@@ -278,7 +278,7 @@ fn split(form: &str) -> (&str, &str) {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
     use super::*;
 
     #[test]

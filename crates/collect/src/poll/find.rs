@@ -85,8 +85,10 @@ pub(super) fn id(record: &RawValue, paths: &[String]) -> String {
         Some(ids) => ids.iter().fold(Hasher::new("polled"), |hash, id| hash.part(id.as_bytes())),
         None => Hasher::new("polled as a whole").part(record.get().as_bytes()),
     };
-    let half = hash.finish();
-    half.iter().take(10).map(|byte| format!("{byte:02x}")).collect()
+    let mut text = crate::fetch::hex(&hash.finish());
+    // Eighty bits tell a million records apart.
+    text.truncate(20);
+    text
 }
 
 /// What an answer of a service that says `200` to everything names as an error.

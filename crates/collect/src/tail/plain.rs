@@ -30,7 +30,7 @@ struct Next {
 enum Look {
     Next(Box<Next>),
     /// NULs alone, which nobody wants.
-    Over(Place),
+    Over(Box<Place>),
     /// Nothing, or a line that goes on.
     Nothing,
 }
@@ -80,7 +80,7 @@ impl Tail {
                     self.note_unread(id);
                     return Ok(false);
                 }
-                Look::Over(place) => place,
+                Look::Over(place) => *place,
                 Look::Next(next) => {
                     let origin = scan::origin(&watched.place.path, watched.place.offset);
                     let cursor = self.cursor(id, &next.place);
@@ -185,7 +185,7 @@ impl Watched {
         let place = self.reached(file, &bytes, preamble)?;
         let nuls = cut::nuls(&bytes, text_here);
         if nuls == bytes.len() {
-            return Ok(Look::Over(place));
+            return Ok(Look::Over(Box::new(place)));
         }
         let mut whole = match (text, self.place.preamble) {
             // What stands in front of a file stands in front of each of its pieces.
@@ -220,7 +220,7 @@ impl Watched {
         match &head {
             // As long as only the front was seen, more of it may tell more.
             Some(head) if only_front && place.offset < FRONT => {
-                place.preamble = front(preamble, head)
+                place.preamble = front(preamble, head);
             }
             _ if place.preamble.is_some() => {
                 if let Some(range) =

@@ -194,7 +194,7 @@ impl Tail {
                 // It was emptied, or is gone: what is left of it is where it was left off.
                 None => past.push(watched.place.clone()),
                 Some(original) if !watched.place.is_in(original)? => {
-                    past.push(watched.place.clone())
+                    past.push(watched.place.clone());
                 }
                 Some(original) => {
                     if same(original, file)? {

@@ -186,6 +186,7 @@ fn moment() -> Moment {
 }
 
 fn run(mut fetcher: Box<dyn Fetcher>, mut desk: LogDesk, gauge: &Gauge, stop: &AtomicBool) {
+    let _told = Told(gauge);
     while !stop.load(Ordering::Acquire) {
         let wait = match fetcher.turn(moment(), &mut desk) {
             Ok(rest) => {
@@ -204,6 +205,18 @@ fn run(mut fetcher: Box<dyn Fetcher>, mut desk: LogDesk, gauge: &Gauge, stop: &A
             if left.is_zero() || stop.load(Ordering::Acquire) || fetcher.wait(left.min(LOOK)) {
                 break;
             }
+        }
+    }
+}
+
+/// A thread that ends by a defect does not end in silence.
+struct Told<'g>(&'g Gauge);
+
+impl Drop for Told<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let what = "stopped by a defect of this program; it goes on at the next start";
+            self.0.rests(0, vec![what.to_owned()], crate::now());
         }
     }
 }

@@ -477,7 +477,7 @@ mod tests {
         let entry = &config.entries[0];
         let What::Poll(poll, Some(service)) = &entry.what else { panic!("it is a poll") };
         let options = entry.poll(poll, service);
-        assert_eq!((&*options.name, options.every), ("poll/gh", Some(Duration::from_secs(300))));
+        assert_eq!((&*options.name, options.every), ("poll/gh", Some(Duration::from_mins(5))));
         let said = |text: &str| parsed(text).err().unwrap();
         assert_eq!(
             said(form),

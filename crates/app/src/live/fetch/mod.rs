@@ -37,6 +37,8 @@ const FILE: &str = "floor.toml";
 const KINDS: [&str; 3] = ["tail", "bucket", "poll"];
 /// How often a thread looks whether the floor closes.
 const LOOK: Duration = Duration::from_millis(200);
+/// How long the end waits for fetchers.
+const LINGER: Duration = Duration::from_secs(5);
 /// How long a fetcher rests that could not go on.
 const REST: Duration = Duration::from_secs(5);
 
@@ -126,12 +128,19 @@ impl Floor {
 }
 
 impl Fetchers {
-    /// Stops them and waits until they have.
+    /// Stops them and waits a while until they have. One that still waits for a service is left: nothing
+    /// is taken of it any more.
     pub(crate) fn stop(&self) {
         self.stop.store(true, Ordering::Release);
+        let until = Instant::now() + LINGER;
         let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
         for thread in threads.drain(..) {
-            let _ended = thread.join();
+            while !thread.is_finished() && Instant::now() < until {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            if thread.is_finished() {
+                let _ended = thread.join();
+            }
         }
     }
 }

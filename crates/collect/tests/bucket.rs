@@ -6,8 +6,8 @@ mod common;
 
 use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader, Lines, Write as _};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::Arc;
+use std::process::{ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
 use collect::bucket::{Bucket, BucketCredentials, BucketOptions};
@@ -15,14 +15,19 @@ use collect::{Client, Fetcher as _, Moment, SecretSource};
 use common::shelf::Shelf;
 use model::Micros;
 
+/// One server for all tests: it ends when its standard input does, which is with them.
 struct Moto {
-    child: Child,
     input: ChildStdin,
     output: Lines<BufReader<ChildStdout>>,
     url: String,
 }
 
 impl Moto {
+    fn shared() -> Option<&'static Mutex<Self>> {
+        static MOTO: OnceLock<Option<Mutex<Moto>>> = OnceLock::new();
+        MOTO.get_or_init(|| Self::start().map(Mutex::new)).as_ref()
+    }
+
     /// A server; none where moto is not installed (`./run test` installs it).
     fn start() -> Option<Self> {
         let check = Command::new("python3").args(["-c", "import moto.server, boto3"]).output();
@@ -40,23 +45,12 @@ impl Moto {
         let input = child.stdin.take().unwrap();
         let mut output = BufReader::new(child.stdout.take().unwrap()).lines();
         let port = output.next().unwrap().unwrap();
-        Some(Self { child, input, output, url: format!("http://127.0.0.1:{port}") })
+        Some(Self { input, output, url: format!("http://127.0.0.1:{port}") })
     }
 
     fn act(&mut self, act: &serde_json::Value) {
         writeln!(self.input, "{act}").unwrap();
         assert_eq!(self.output.next().unwrap().unwrap(), "done");
-    }
-
-    fn put(&mut self, key: &str, body: &[u8]) {
-        self.act(&serde_json::json!({ "key": key, "body": base64(body) }));
-    }
-}
-
-impl Drop for Moto {
-    fn drop(&mut self) {
-        let _gone = self.child.kill();
-        let _waited = self.child.wait();
     }
 }
 
@@ -75,7 +69,7 @@ fn base64(bytes: &[u8]) -> String {
 }
 
 struct House {
-    moto: Moto,
+    moto: &'static Mutex<Moto>,
     runtime: tokio::runtime::Runtime,
     options: BucketOptions,
     bucket: Bucket,
@@ -85,14 +79,15 @@ struct House {
 }
 
 impl House {
-    fn new(change: impl FnOnce(&mut BucketOptions)) -> Option<Self> {
-        let moto = Moto::start()?;
+    fn new(bucket: &str, change: impl FnOnce(&mut BucketOptions)) -> Option<Self> {
+        let moto = Moto::shared()?;
+        moto.lock().unwrap().act(&serde_json::json!({ "bucket": bucket }));
         let mut secret = tempfile::NamedTempFile::new().unwrap();
         secret.write_all(b"swordfish\n").unwrap();
         let mut options = BucketOptions {
             name: "bucket/test".into(),
-            bucket: "logs".into(),
-            endpoint: moto.url.parse().unwrap(),
+            bucket: bucket.into(),
+            endpoint: moto.lock().unwrap().url.parse().unwrap(),
             region: "eu-central-1".into(),
             path_style: true,
             prefix: String::new(),
@@ -124,6 +119,12 @@ impl House {
         let bucket = Bucket::new(options.clone(), client, []).unwrap();
         let shelf = Shelf::default();
         Some(Self { moto, runtime, options, bucket, shelf, now, _secret: secret })
+    }
+
+    fn put(&mut self, key: &str, body: &[u8]) {
+        let act =
+            serde_json::json!({ "bucket": self.options.bucket, "key": key, "body": base64(body) });
+        self.moto.lock().unwrap().act(&act);
     }
 
     fn restart(&mut self) {
@@ -159,17 +160,17 @@ fn gzipped(bytes: &[u8]) -> Vec<u8> {
 
 #[test]
 fn objects_come_once_whatever_their_names() {
-    let Some(mut house) = House::new(|_| {}) else { return };
-    house.moto.put("2026/11/27/b.json", b"{\"n\": 1}\n");
-    house.moto.put("2026/11/27/a b+c%20\u{e9}.json.gz", &gzipped(b"{\"n\": 2}\n"));
-    house.moto.put("c.zst", &zstd::encode_all(&b"{\"n\": 3}"[..], 1).unwrap());
-    house.moto.put("2026/folder/", b"");
-    house.moto.put("2026//odd", b"{\"n\": 4}\n");
-    house.moto.put("x/../y", b"no URL names it");
-    house.moto.put("x_CloudTrail-Digest_y.json", b"no log");
-    house.moto.put("table.parquet", b"PAR1....");
-    house.moto.put("some.zip", b"PK\x03\x04....");
-    house.moto.put("cut.gz", &gzipped(b"{\"n\": 5}\nand more")[..22]);
+    let Some(mut house) = House::new("objects", |_| {}) else { return };
+    house.put("2026/11/27/b.json", b"{\"n\": 1}\n");
+    house.put("2026/11/27/a b+c%20\u{e9}.json.gz", &gzipped(b"{\"n\": 2}\n"));
+    house.put("c.zst", &zstd::encode_all(&b"{\"n\": 3}"[..], 1).unwrap());
+    house.put("2026/folder/", b"");
+    house.put("2026//odd", b"{\"n\": 4}\n");
+    house.put("x/../y", b"no URL names it");
+    house.put("x_CloudTrail-Digest_y.json", b"no log");
+    house.put("table.parquet", b"PAR1....");
+    house.put("some.zip", b"PK\x03\x04....");
+    house.put("cut.gz", &gzipped(b"{\"n\": 5}\nand more")[..22]);
     let troubles = house.pass().unwrap();
     assert_eq!(troubles.len(), 4, "{troubles:?}");
     house.shelf.pieces.retain(|piece| !piece.origin.ends_with("cut.gz"));
@@ -184,28 +185,30 @@ fn objects_come_once_whatever_their_names() {
         ["{\"n\": 1}", "{\"n\": 2}", "{\"n\": 3}", "{\"n\": 4}"].map(str::to_owned).into()
     );
     // A name before all others, and one whose content changes.
-    house.moto.put("0", b"zero\n");
-    house.moto.put("c.zst", b"other\n");
+    house.put("0", b"zero\n");
+    house.put("c.zst", b"other\n");
     house.restart();
     house.pass().unwrap();
     house.pass().unwrap();
     let origins: Vec<_> = house.shelf.pieces.iter().map(|piece| &*piece.origin).collect();
     assert_eq!(origins.len(), 6, "{origins:?}");
-    assert!(origins.contains(&"s3 logs/0") && origins.contains(&"s3 logs/2026//odd"));
+    assert!(origins.contains(&"s3 objects/0") && origins.contains(&"s3 objects/2026//odd"));
 }
 
 #[test]
 fn many_objects_are_taken_once_though_the_process_dies_again_and_again() {
-    let Some(mut house) = House::new(|options| options.prefix = "in/".into()) else { return };
+    let Some(mut house) = House::new("many", |options| options.prefix = "in/".into()) else {
+        return;
+    };
     for n in 0..160 {
-        house.moto.put(&format!("in/{n:05}"), format!("object {n:05}\n").as_bytes());
+        house.put(&format!("in/{n:05}"), format!("object {n:05}\n").as_bytes());
     }
-    house.moto.put("elsewhere", b"not asked for\n");
+    house.put("elsewhere", b"not asked for\n");
     for lives in [1, 70, 0, 80] {
         house.shelf.lives = Some(lives);
         assert!(house.pass().is_err());
         house.restart();
-        house.moto.put(&format!("in/00000-{lives}"), format!("late {lives}\n").as_bytes());
+        house.put(&format!("in/00000-{lives}"), format!("late {lives}\n").as_bytes());
     }
     house.pass().unwrap();
     house.pass().unwrap();
@@ -217,20 +220,20 @@ fn many_objects_are_taken_once_though_the_process_dies_again_and_again() {
 
 #[test]
 fn marks_that_nothing_needs_are_forgotten() {
-    let Some(mut house) = House::new(|options| {
+    let Some(mut house) = House::new("marks", |options| {
         options.late = Duration::ZERO;
         options.ascending = true;
     }) else {
         return;
     };
-    house.moto.put("1", b"one\n");
+    house.put("1", b"one\n");
     house.pass().unwrap();
     // A service tells times in seconds: the next object's must be a later one.
     let started = Instant::now();
     while started.elapsed() < Duration::from_millis(1_100) {
         std::hint::spin_loop();
     }
-    house.moto.put("2", b"two\n");
+    house.put("2", b"two\n");
     house.pass().unwrap();
     house.pass().unwrap();
     assert_eq!(house.shelf.lines(), ["one", "two"]);
@@ -245,12 +248,12 @@ fn marks_that_nothing_needs_are_forgotten() {
 
 #[test]
 fn a_large_object_comes_in_pieces_and_goes_on_after_a_kill() {
-    let Some(mut house) = House::new(|_| {}) else { return };
+    let Some(mut house) = House::new("large", |_| {}) else { return };
     let mut text = "#abc".to_owned();
     for n in 0..3_000_000 {
         writeln!(text, "line number {n}").unwrap();
     }
-    house.moto.put("big.gz", &gzipped(text.as_bytes()));
+    house.put("big.gz", &gzipped(text.as_bytes()));
     house.shelf.lives = Some(1);
     assert!(house.pass().is_err());
     house.restart();
@@ -267,19 +270,22 @@ fn a_large_object_comes_in_pieces_and_goes_on_after_a_kill() {
 
 #[test]
 fn at_the_first_start_alone_what_is_there_may_be_left_alone() {
-    let Some(mut house) = House::new(|options| options.from_now = true) else { return };
+    let Some(mut house) = House::new("now", |options| options.from_now = true) else { return };
     house.now.time.0 += 3_600_000_000;
-    house.moto.put("old", b"old\n");
+    house.put("old", b"old\n");
     house.pass().unwrap();
     assert!(house.shelf.lines().is_empty());
 }
 
 #[test]
 fn what_a_service_refuses_is_said_without_a_secret() {
-    let Some(mut house) = House::new(|options| options.bucket = "nobodys".into()) else { return };
+    let Some(mut house) = House::new("refused", |options| options.bucket = "nobodys".into()) else {
+        return;
+    };
     let troubles = house.pass().unwrap();
     assert!(troubles[0].contains("404") && troubles[0].contains("NoSuchBucket"), "{troubles:?}");
-    let (_, port) = house.moto.url.rsplit_once(':').unwrap();
+    let url = house.moto.lock().unwrap().url.clone();
+    let (_, port) = url.rsplit_once(':').unwrap();
     house.options.endpoint = format!("https://127.0.0.1:{port}").parse().unwrap();
     house.restart();
     let troubles = house.pass().unwrap();

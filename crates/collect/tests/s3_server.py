@@ -21,12 +21,12 @@ s3 = boto3.client(
     aws_secret_access_key="swordfish",
     config=Config(s3={"addressing_style": "path"}),
 )
-s3.create_bucket(Bucket="logs", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
 print(server.server_port, flush=True)
 for line in sys.stdin:
     act = json.loads(line)
     if "body" in act:
-        s3.put_object(Bucket="logs", Key=act["key"], Body=base64.b64decode(act["body"]))
+        s3.put_object(Bucket=act["bucket"], Key=act["key"], Body=base64.b64decode(act["body"]))
     else:
-        s3.delete_object(Bucket="logs", Key=act["key"])
+        place = {"LocationConstraint": "eu-central-1"}
+        s3.create_bucket(Bucket=act["bucket"], CreateBucketConfiguration=place)
     print("done", flush=True)

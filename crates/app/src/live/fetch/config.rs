@@ -155,18 +155,20 @@ form! {
 }
 
 /// Where a secret is: `{ file = "…" }` or `{ env = "…" }`. It cannot stand in the file itself.
+///
+/// Untagged, because then a mistake is told without what was written in its place.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(untagged, expecting = "a secret is { file = \"…\" } or { env = \"…\" }")]
 enum SecretForm {
-    File(PathBuf),
-    Env(String),
+    File { file: PathBuf },
+    Env { env: String },
 }
 
 impl SecretForm {
     fn source(&self) -> SecretSource {
         match self {
-            Self::File(path) => SecretSource::File(path.clone()),
-            Self::Env(name) => SecretSource::Environment(name.clone()),
+            Self::File { file } => SecretSource::File(file.clone()),
+            Self::Env { env } => SecretSource::Environment(env.clone()),
         }
     }
 }

@@ -6,7 +6,7 @@ mod common;
 
 use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader, Lines, Write as _};
-use std::process::{ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -17,6 +17,7 @@ use model::Micros;
 
 /// One server for all tests: it ends when its standard input does, which is with them.
 struct Moto {
+    _child: Child,
     input: ChildStdin,
     output: Lines<BufReader<ChildStdout>>,
     url: String,
@@ -45,7 +46,7 @@ impl Moto {
         let input = child.stdin.take().unwrap();
         let mut output = BufReader::new(child.stdout.take().unwrap()).lines();
         let port = output.next().unwrap().unwrap();
-        Some(Self { input, output, url: format!("http://127.0.0.1:{port}") })
+        Some(Self { _child: child, input, output, url: format!("http://127.0.0.1:{port}") })
     }
 
     fn act(&mut self, act: &serde_json::Value) {

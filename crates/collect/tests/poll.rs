@@ -7,7 +7,7 @@ mod common;
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Lines, Write as _};
 use std::path::Path;
-use std::process::{ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 
 /// One for all tests: it ends when its standard input does, which is with them.
 struct Services {
+    _child: Child,
     input: ChildStdin,
     output: Lines<BufReader<ChildStdout>>,
     port: String,
@@ -47,7 +48,7 @@ impl Services {
         let input = child.stdin.take().unwrap();
         let mut output = BufReader::new(child.stdout.take().unwrap()).lines();
         let port = output.next().unwrap().unwrap();
-        Some(Self { input, output, port })
+        Some(Self { _child: child, input, output, port })
     }
 
     fn act(&mut self, act: &Value) -> String {

@@ -1,4 +1,4 @@
-//! Embeds `content/` (sources, rules, hunts) in the binary as a list of names and texts. Samples
+//! Embeds `content/` (sources, rules, hunts, polls) in the binary as a list of names and texts. Samples
 //! stay outside: they are for tests.
 #![allow(clippy::expect_used)] // A build script that cannot write has nothing better to do.
 

@@ -59,9 +59,11 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("evtx", &["parse", "xtask"]),
     ("flate2", &["collect"]),
     ("form_urlencoded", &["collect"]),
+    ("glob", &["collect"]),
     ("http", &["collect"]),
     ("http-body-util", &["web"]),
     ("indicatif", &["cli"]),
+    ("inotify", &["collect"]),
     ("liblzma", &["collect"]),
     ("mimalloc", &["watchfloor"]),
     ("object_store", &["lake", "hunt"]),
@@ -73,6 +75,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("rsigma-parser", &["bench", "detect"]),
     ("rustls", &["collect", "web"]),
     ("rustls-pki-types", &["collect"]),
+    ("rusty-s3", &["collect"]),
     ("schemars", &["app", "detect", "ledger", "model", "web"]),
     ("socket2", &["collect"]),
     ("sqlx", &["ledger"]),
@@ -232,6 +235,12 @@ fn plug_points(root: &Path, wrong: &mut Vec<String>) {
             wrong.push(format!("{name}: has no samples with expected events"));
         }
     }
+    for poll in folders(&root.join("content/polls")) {
+        let name = poll.strip_prefix(root).unwrap_or(&poll).display().to_string();
+        if !poll.join("poll.yml").is_file() {
+            wrong.push(format!("{name}: has no poll.yml"));
+        }
+    }
     for rule in files(&root.join("content/rules"), "yml") {
         for side in ["positive", "negative"] {
             if !rule.with_extension(format!("{side}.json")).is_file() {
@@ -240,7 +249,7 @@ fn plug_points(root: &Path, wrong: &mut Vec<String>) {
             }
         }
     }
-    for page in ["format", "source", "rule", "hunt", "form", "protocol"] {
+    for page in ["format", "source", "rule", "hunt", "form", "poll", "protocol"] {
         if !root.join(format!("docs/adding/{page}.md")).is_file() {
             wrong.push(format!("docs/adding/{page}.md: missing; each plug point has its page"));
         }

@@ -46,7 +46,8 @@ pub use investigate::{Before, Changes, Options, Outcome, investigate};
 /// What the ledger keeps, as it is told.
 pub use ledger;
 pub use live::{
-    Floor, FloorOptions, KeeperHealth, Socket, SocketKind, SocketStatus, Status, Trouble,
+    FetcherStatus, Floor, FloorOptions, KeeperHealth, LastError, Socket, SocketKind, SocketStatus,
+    Status, Trouble,
 };
 pub use meter::Meter;
 pub use play::{PlayOptions, Played, Told, made_up_password, play};

@@ -17,6 +17,8 @@ pub struct ServeOptions {
     pub listen: SocketAddr,
     /// Where to listen for syslog and RELP.
     pub sockets: Vec<Socket>,
+    /// What says what is fetched; `floor.toml` in the data folder unless said.
+    pub config: Option<PathBuf>,
     /// How the connection is encrypted.
     pub encryption: Encryption,
 }
@@ -44,6 +46,8 @@ pub struct Opened {
     pub url: String,
     /// Where syslog and RELP are listened for: what is spoken, and the address.
     pub sockets: Vec<(&'static str, SocketAddr)>,
+    /// What is fetched: how, and the name.
+    pub fetches: Vec<String>,
     /// The data folder.
     pub data: String,
     /// Rules in force.

@@ -143,6 +143,10 @@ pub struct Serve {
     /// Where to listen.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8630")]
     pub listen: std::net::SocketAddr,
+    /// What the floor fetches by itself: files that grow, and more. `floor.toml` in the data folder unless
+    /// said.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
     /// Receive syslog over UDP there. UDP cannot promise that nothing is lost.
     #[arg(long, value_name = "ADDRESS")]
     pub syslog_udp: Vec<std::net::SocketAddr>,

@@ -50,6 +50,7 @@ async fn case(folder: &str, events: usize, senders: usize) {
         origin: "syslog tcp 192.0.2.7".into(),
         received_at: Micros(0),
         flaws: vec![],
+        cursor: None,
         bytes: text.into(),
     };
     let end = Instant::now() + SPAN;

@@ -53,6 +53,11 @@ impl Container {
         }
     }
 
+    /// True when it holds one stream of bytes and not several files.
+    pub(crate) fn is_one_stream(self) -> bool {
+        !matches!(self, Self::Zip | Self::Tar)
+    }
+
     /// The ending that is taken off a compressed file's name to name what is inside.
     pub(crate) fn inner_name(self, name: &str) -> String {
         let endings: &[(&str, &str)] = match self {

@@ -29,8 +29,20 @@ pub struct Delivery {
     pub received_at: Micros,
     /// What was wrong with it on the way in (a message that was cut …); offsets are into `bytes`.
     pub flaws: Vec<Flaw>,
+    /// Where whoever fetched it goes on from once it is taken: it is on the disk with the bytes or not
+    /// at all.
+    pub cursor: Option<Cursor>,
     /// The bytes, decompressed.
     pub bytes: Bytes,
+}
+
+/// Where something that is fetched was left off.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cursor {
+    /// Whose place it is. Of two with one name the later one holds.
+    pub name: Arc<str>,
+    /// The place, as whoever fetches writes it.
+    pub value: Arc<str>,
 }
 
 impl fmt::Debug for Delivery {

@@ -1,6 +1,6 @@
 //! Opening containers: each member becomes a body of its own, within the budget.
 
-use std::io::{self, BufReader, Read, Seek};
+use std::io::{self, BufRead, BufReader, Read, Seek};
 use std::path::Path;
 
 use model::{FlawKind, shortened};
@@ -31,26 +31,10 @@ pub(crate) fn expand(
     out: &mut dyn FnMut(Member, &mut Budget<'_>) -> io::Result<()>,
 ) -> io::Result<Option<Refusal>> {
     let stream = BufReader::with_capacity(128 << 10, body.open()?);
-    let decoder: Box<dyn Read> = match container {
+    let decoder = match container {
         Container::Zip => return expand_zip(stream, budget, folder, out),
         Container::Tar => return expand_tar(body, budget, folder, out),
-        Container::Gzip => Box::new(flate2::read::MultiGzDecoder::new(stream)),
-        Container::Zstd => {
-            let mut decoder = zstd::stream::read::Decoder::with_buffer(stream)?;
-            // A frame may ask for a window as large as it likes; this is zstd's own default bound.
-            decoder.window_log_max(27)?;
-            Box::new(decoder)
-        }
-        Container::Bzip2 => Box::new(bzip2::read::MultiBzDecoder::new(stream)),
-        Container::Xz => {
-            let stream = liblzma::stream::Stream::new_stream_decoder(
-                256 << 20,
-                liblzma::stream::CONCATENATED,
-            )
-            .map_err(io::Error::other)?;
-            let file = BufReader::with_capacity(128 << 10, body.open()?);
-            Box::new(liblzma::bufread::XzDecoder::new_stream(file, stream))
-        }
+        packed => decoder(packed, stream)?,
     };
     if let Err(refusal) = budget.member() {
         return Ok(Some(refusal));
@@ -58,6 +42,34 @@ pub(crate) fn expand(
     let hashed = spool(decoder, budget, folder)?;
     out(Member::Body { name: container.inner_name(name), hashed }, budget)?;
     Ok(None)
+}
+
+/// Expands a single compressed stream.
+pub(crate) fn decoder<'s>(
+    container: Container,
+    stream: impl BufRead + 's,
+) -> io::Result<Box<dyn Read + 's>> {
+    Ok(match container {
+        Container::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(stream)),
+        Container::Zstd => {
+            let mut decoder = zstd::stream::read::Decoder::with_buffer(stream)?;
+            // A frame may ask for a window as large as it likes; this is zstd's own default bound.
+            decoder.window_log_max(27)?;
+            Box::new(decoder)
+        }
+        Container::Bzip2 => Box::new(bzip2::bufread::MultiBzDecoder::new(stream)),
+        Container::Xz => {
+            let bounded = liblzma::stream::Stream::new_stream_decoder(
+                256 << 20,
+                liblzma::stream::CONCATENATED,
+            )
+            .map_err(io::Error::other)?;
+            Box::new(liblzma::bufread::XzDecoder::new_stream(stream, bounded))
+        }
+        Container::Zip | Container::Tar => {
+            return Err(io::Error::new(io::ErrorKind::Unsupported, "an archive of several files"));
+        }
+    })
 }
 
 fn expand_zip(

@@ -63,6 +63,7 @@ fn delivery(number: u64) -> Delivery {
         origin: "a test".into(),
         received_at: Micros(number as i64),
         flaws: vec![],
+        cursor: None,
         bytes: noise.into(),
     }
 }

@@ -25,6 +25,7 @@ fn delivery(text: &str) -> Delivery {
         origin: "a test".into(),
         received_at: Micros(0),
         flaws: vec![],
+        cursor: None,
         bytes: text.to_owned().into(),
     }
 }

@@ -8,8 +8,8 @@ use sqlx::AnyConnection;
 use crate::error::{LedgerError, Result};
 use crate::ledger::Ledger;
 use crate::news::Kind;
-use crate::sql::sql;
-use crate::text::{body, key};
+use crate::sql::{Row, sql};
+use crate::text::{begins, body, key};
 
 /// A saved position.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -48,17 +48,59 @@ impl Cursors<'_> {
         tx.commit().await?;
         Ok(current + 1)
     }
+
+    /// Saves positions whatever stands there, all or none: for whoever alone saves under these names.
+    pub async fn put(self, all: &[(&str, &str)], now: Micros) -> Result<()> {
+        let mut tx = self.0.begin().await?;
+        for (name, value) in all {
+            let query = sql("INSERT INTO cursors (name, value, version, changed_at) \
+                 VALUES ($1, $2, 1, $3) ON CONFLICT (name) DO UPDATE SET value = excluded.value, \
+                 version = cursors.version + 1, changed_at = excluded.changed_at");
+            let query = query.bind(key(name)).bind(body("cursor", value)?).bind(now);
+            query.run(&mut tx).await?;
+        }
+        tx.commit().await
+    }
+
+    /// All whose names begin so, by name.
+    pub async fn below(self, prefix: &str) -> Result<Vec<(String, Saved)>> {
+        let mut all: Vec<(String, Saved)> = Vec::new();
+        loop {
+            let mut query =
+                sql("SELECT name, value, version, changed_at FROM cursors WHERE name > ");
+            query.arg(all.last().map_or("", |(name, _)| name.as_str()).to_owned());
+            query.push(" AND name LIKE ").arg(begins(prefix)).push(" ESCAPE '\\'");
+            query.push(" ORDER BY name LIMIT 500");
+            let rows = query.all(&mut *self.0.reader().await?).await?;
+            for row in &rows {
+                all.push((row.get("name")?, read(row)?));
+            }
+            if rows.len() < 500 {
+                return Ok(all);
+            }
+        }
+    }
+
+    /// Forgets some.
+    pub async fn remove(self, names: &[String]) -> Result<()> {
+        let mut tx = self.0.begin().await?;
+        for name in names {
+            sql("DELETE FROM cursors WHERE name = $1").bind(key(name)).run(&mut tx).await?;
+        }
+        tx.commit().await
+    }
 }
 
 async fn fetch(on: &mut AnyConnection, name: &str) -> Result<Option<Saved>> {
     let query = sql("SELECT value, version, changed_at FROM cursors WHERE name = $1");
     let row = query.bind(key(name)).maybe(on).await?;
-    row.map(|row| {
-        Ok(Saved {
-            value: row.get("value")?,
-            version: row.get("version")?,
-            changed_at: row.get("changed_at")?,
-        })
+    row.as_ref().map(read).transpose()
+}
+
+fn read(row: &Row) -> Result<Saved> {
+    Ok(Saved {
+        value: row.get("value")?,
+        version: row.get("version")?,
+        changed_at: row.get("changed_at")?,
     })
-    .transpose()
 }

@@ -45,6 +45,11 @@ pub trait Format: Send + Sync {
 
     /// Starts on a parcel.
     fn open(&self, head: &Head<'_>) -> Box<dyn Cutter>;
+
+    /// How much of the front what follows cannot be read without: names of columns, directives.
+    fn preamble(&self, _head: &Head<'_>) -> usize {
+        0
+    }
 }
 
 /// Decides where a stream may be cut. It runs on one thread over the whole stream, so it is cheap

@@ -38,6 +38,16 @@ impl<H: Clone + Send + Sync + 'static> Cutter for HeadedCutter<H> {
     }
 }
 
+/// The length of the directives in front, with the one line of another kind that may stand before them.
+pub(crate) fn preamble(bytes: &[u8]) -> usize {
+    let lines = || bytes.split_inclusive(|&b| b == b'\n');
+    let first = lines().next().filter(|line| line.first() != Some(&b'#')).map_or(0, <[u8]>::len);
+    let directives = bytes.get(first..).unwrap_or_default().split_inclusive(|&b| b == b'\n');
+    let length: usize =
+        directives.take_while(|line| line.first() == Some(&b'#')).map(<[u8]>::len).sum();
+    if length == 0 { 0 } else { first + length }
+}
+
 /// The text of a directive: the same for the cutter, which follows it, and the reader.
 fn text(line: &[u8]) -> Cow<'_, str> {
     let mut line = line;

@@ -10,8 +10,14 @@ pub fn run(options: ServeOptions, said: &(dyn Fn(&Opened) + Sync)) -> Result<(),
     runtime.block_on(async {
         let data = options.floor.data.clone();
         let floor = Floor::open(&options.content, options.floor).await?;
-        let (listen, sockets) = (options.listen, options.sockets);
-        let served = until_stopped(&floor, listen, &sockets, options.encryption, data, said).await;
+        let served = match floor.fetch(options.config.as_deref()).await {
+            Ok(fetches) => {
+                let (listen, sockets) = (options.listen, options.sockets);
+                let places = (listen, sockets.as_slice());
+                until_stopped(&floor, places, fetches, options.encryption, data, said).await
+            }
+            Err(failure) => Err(failure),
+        };
         floor.close().await;
         served
     })
@@ -19,8 +25,8 @@ pub fn run(options: ServeOptions, said: &(dyn Fn(&Opened) + Sync)) -> Result<(),
 
 async fn until_stopped(
     floor: &Floor,
-    listen: std::net::SocketAddr,
-    sockets: &[app::Socket],
+    (listen, sockets): (std::net::SocketAddr, &[app::Socket]),
+    fetches: Vec<String>,
     encryption: Encryption,
     data: std::path::PathBuf,
     said: &(dyn Fn(&Opened) + Sync),
@@ -57,6 +63,7 @@ async fn until_stopped(
             said(&Opened {
                 url,
                 sockets: listening,
+                fetches,
                 data: shown,
                 rules: status.rules,
                 problems: status.content_problems,

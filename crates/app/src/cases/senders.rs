@@ -156,6 +156,7 @@ impl Floor {
             origin: load.origin.into(),
             received_at: crate::now(),
             flaws: Vec::new(),
+            cursor: None,
             bytes: load.bytes,
         };
         self.door().offer(delivery).await

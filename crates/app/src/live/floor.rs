@@ -13,6 +13,7 @@ use ledger::Ledger;
 use model::Micros;
 use tokio::sync::Semaphore;
 
+use super::fetch::{FetcherStatus, Fetchers};
 use super::figures::{Figures, Trouble};
 use super::keeper::{self, Conclusions, Keeper, KeeperHealth, Pace};
 use super::line::Line;
@@ -58,6 +59,7 @@ pub(crate) struct Inner {
     pub(crate) keeper: Keeper,
     pub(crate) figures: Arc<Figures>,
     pub(crate) listeners: Mutex<Vec<(SocketKind, Listener)>>,
+    pub(crate) fetchers: Fetchers,
     pub(crate) gate: Gate,
     /// Turns to ask the lake.
     pub(crate) asking: Arc<Semaphore>,
@@ -116,6 +118,8 @@ pub struct Status {
     pub log_bytes: u64,
     /// The sockets.
     pub sockets: Vec<SocketStatus>,
+    /// What is fetched.
+    pub fetchers: Vec<FetcherStatus>,
     /// How the lake's keeper does.
     pub lake: KeeperHealth,
     /// The database of the ledger.
@@ -158,6 +162,7 @@ impl Floor {
             keeper,
             figures: Arc::default(),
             listeners: Mutex::default(),
+            fetchers: Fetchers::default(),
             gate: Gate::default(),
             asking: Arc::new(Semaphore::new(AT_ONCE)),
             seal: Seal::of(&options.data)?,
@@ -204,6 +209,7 @@ impl Floor {
         self.stop_listening().await;
         let inner = Arc::clone(&self.0);
         let _ended = blocking(move || {
+            inner.fetchers.stop();
             inner.wal.close();
             inner.closing.store(true, Ordering::Release);
             let mut threads = inner.threads_of.lock().unwrap_or_else(PoisonError::into_inner);
@@ -282,6 +288,7 @@ impl Floor {
             content_problems: stages.problems(),
             log_bytes: inner.wal.metrics().disk_bytes,
             sockets: self.sockets(),
+            fetchers: self.fetchers(),
             lake,
             ledger: inner.ledger.place().to_string(),
         }
@@ -336,7 +343,10 @@ fn conclusions(inner: &Arc<Inner>) -> Box<Conclusions> {
     })
 }
 
-fn thread(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, Failure> {
+pub(super) fn thread(
+    name: &str,
+    work: impl FnOnce() + Send + 'static,
+) -> Result<JoinHandle<()>, Failure> {
     std::thread::Builder::new()
         .name(name.to_owned())
         .spawn(work)

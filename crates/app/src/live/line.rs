@@ -164,6 +164,7 @@ impl Line {
     /// One turn, done until it succeeds.
     fn turn(&mut self, deliveries: Vec<(Position, Delivery)>, lost: Vec<FlawRow>) {
         let through = deliveries.last().map(|(position, _)| *position);
+        let cursors = cursors(&deliveries);
         let Some(numbered) = self.until_done("ledger", |line| line.number(&deliveries)) else {
             return;
         };
@@ -184,7 +185,9 @@ impl Line {
         }
         self.count(&mut made, through.or(self.through), received.unwrap_or(now), now);
         self.floor.figures.turn(&made, now);
-        if self.until_done("ledger", Self::conclude).is_none() {
+        if self.until_done("ledger", Self::conclude).is_none()
+            || self.until_done("ledger", |line| line.keep(&cursors)).is_none()
+        {
             return;
         }
         if !made.tail.is_empty() {
@@ -284,6 +287,18 @@ impl Line {
         self.floor.figures.told.store(self.triaging.told, Ordering::Relaxed);
     }
 
+    /// Brings to the ledger where fetchers go on: before the log lets go of the deliveries that say it.
+    fn keep(&mut self, cursors: &BTreeMap<Arc<str>, Arc<str>>) -> Result<(), Failure> {
+        if cursors.is_empty() {
+            return Ok(());
+        }
+        let all: Vec<(&str, &str)> =
+            cursors.iter().map(|(name, value)| (&**name, &**value)).collect();
+        let floor = &self.floor;
+        let kept = floor.runtime.block_on(floor.ledger.cursors().put(&all, crate::now()));
+        kept.map_err(super::from_ledger)
+    }
+
     /// Brings what triage says to the ledger.
     fn conclude(&mut self) -> Result<(), Failure> {
         let floor = Arc::clone(&self.floor);
@@ -294,6 +309,12 @@ impl Line {
                 .map_err(super::from_ledger)
         })
     }
+}
+
+/// Where each fetcher goes on behind these deliveries.
+fn cursors(deliveries: &[(Position, Delivery)]) -> BTreeMap<Arc<str>, Arc<str>> {
+    let all = deliveries.iter().filter_map(|(_, delivery)| delivery.cursor.as_ref());
+    all.map(|cursor| (Arc::clone(&cursor.name), Arc::clone(&cursor.value))).collect()
 }
 
 /// Adds rows that people would miss: a batch that cannot be made is a defect, and said.

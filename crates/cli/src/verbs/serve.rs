@@ -49,6 +49,7 @@ pub(crate) fn run(ground: &Ground, args: Serve, door: Door<'_>) -> Result<ExitCo
             log_bytes: args.log_gib.saturating_mul(1 << 30),
         },
         listen: args.listen,
+        config: args.config,
         encryption,
     };
     door(options, &|opened| said(ground, opened))?;
@@ -66,6 +67,9 @@ fn said(ground: &Ground, opened: &Opened) {
         let _ = writeln!(text, "  rules {}, data in {}", opened.rules, inert(&opened.data));
         for (kind, address) in &opened.sockets {
             let _ = writeln!(text, "  {kind} on {address}");
+        }
+        for fetched in &opened.fetches {
+            let _ = writeln!(text, "  fetches {}", inert(fetched));
         }
         for problem in opened.problems.iter().take(10) {
             let _ = writeln!(

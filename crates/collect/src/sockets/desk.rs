@@ -104,6 +104,7 @@ impl Desk {
             origin: Arc::clone(&source.origin),
             received_at,
             flaws,
+            cursor: None,
             bytes,
         };
         loop {

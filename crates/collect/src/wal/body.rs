@@ -11,7 +11,7 @@ use zstd::bulk::Compressor;
 
 use super::frame::{HEAD, Kind};
 use super::held;
-use crate::{Delivery, Refusal, Tag};
+use crate::{Cursor, Delivery, Refusal, Tag};
 
 /// The most that a body may have before it is compressed. What claims more is not read.
 pub(super) const MOST: usize = 32 << 20;
@@ -34,6 +34,8 @@ struct Meta {
     origin: Arc<str>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     flaws: Vec<Flaw>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cursor: Option<Cursor>,
 }
 
 fn is_empty(tags: &Arc<[Tag]>) -> bool {
@@ -61,13 +63,22 @@ impl Encoder {
         let limit = limit.min(MOST);
         let too_large =
             |bytes: usize| Refusal::TooLarge { bytes: bytes as u64, limit: limit as u64 };
-        let Delivery { sender, format, definition, tags, origin, received_at, flaws, bytes } =
-            delivery;
+        let Delivery {
+            sender,
+            format,
+            definition,
+            tags,
+            origin,
+            received_at,
+            flaws,
+            cursor,
+            bytes,
+        } = delivery;
         if bytes.len() > limit {
             return Err(too_large(bytes.len()));
         }
         let at = received_at.0;
-        let meta = Meta { at, sender, format, definition, tags, origin, flaws };
+        let meta = Meta { at, sender, format, definition, tags, origin, flaws, cursor };
         let mut plain = Vec::with_capacity(bytes.len() + 256);
         plain.extend_from_slice(&[0; 4]);
         serde_json::to_writer(&mut plain, &meta)
@@ -117,11 +128,11 @@ pub(super) fn decode(kind: Kind, plain: u32, body: &[u8]) -> io::Result<Delivery
     let Some(meta) = rest.get(..length) else {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "ends inside its first part"));
     };
-    let Meta { at, sender, format, definition, tags, origin, flaws } =
+    let Meta { at, sender, format, definition, tags, origin, flaws, cursor } =
         serde_json::from_slice(meta)?;
     let bytes = whole.slice(4 + length..);
     let received_at = Micros(at);
-    Ok(Delivery { sender, format, definition, tags, origin, received_at, flaws, bytes })
+    Ok(Delivery { sender, format, definition, tags, origin, received_at, flaws, cursor, bytes })
 }
 
 /// The largest body that a segment of this size holds.

@@ -18,6 +18,7 @@ on_both!(
     silence_is_noticed,
     health_adds_up,
     a_cursor_is_saved_by_one_at_a_time,
+    cursors_of_one_owner_are_kept_together,
     settings_have_versions,
     the_first_delivery_is_remembered,
     a_request_is_carried_out_once,
@@ -167,6 +168,29 @@ async fn a_cursor_is_saved_by_one_at_a_time(house: House) {
         won += u32::from(one.await.unwrap());
     }
     assert_eq!((won, cursors.get("okta").await.unwrap().unwrap().version), (1, 3));
+}
+
+async fn cursors_of_one_owner_are_kept_together(house: House) {
+    let cursors = house.ledger.cursors();
+    let names: Vec<String> = (0..1100).map(|n| format!("tail/a_b/{n:04}")).collect();
+    let all: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "7")).collect();
+    cursors.put(&all, at(1)).await.unwrap();
+    cursors.put(&[("tail/axb/1", "8"), ("tail/a_b/0001", "9")], at(2)).await.unwrap();
+    // All or none.
+    assert!(cursors.put(&[("tail/a_b/0002", "10"), ("tail/a_b/0003", "")], at(3)).await.is_err());
+    let kept = cursors.below("tail/a_b/").await.unwrap();
+    assert_eq!(
+        kept.iter().map(|(name, _)| name).collect::<Vec<_>>(),
+        names.iter().collect::<Vec<_>>()
+    );
+    assert_eq!(
+        (kept[1].1.value.as_str(), kept[1].1.version, kept[1].1.changed_at),
+        ("9", 2, at(2))
+    );
+    assert_eq!(kept[2].1.value, "7");
+    cursors.remove(&names[..2]).await.unwrap();
+    cursors.remove(&names[..1]).await.unwrap();
+    assert_eq!(cursors.below("tail/a_b/").await.unwrap().len(), 1098);
 }
 
 async fn settings_have_versions(house: House) {

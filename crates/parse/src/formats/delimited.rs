@@ -35,6 +35,13 @@ impl Format for Delimited {
         let table = Arc::new(Table { delimiter, names: Vec::new() });
         Box::new(TableCutter { table, columns, started: false })
     }
+
+    fn preamble(&self, head: &Head<'_>) -> usize {
+        let start = preamble(head.bytes);
+        let names =
+            shape(head).and_then(|shape| row(head.bytes, start, shape.delimiter, head.complete));
+        names.map_or(0, |names| names.next)
+    }
 }
 
 /// What a head looks like as a table.

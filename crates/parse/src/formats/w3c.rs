@@ -10,7 +10,7 @@ use std::sync::Arc;
 use model::{FlawKind, Value};
 
 use crate::fields::{self, Fields, push};
-use crate::headed::{Headed, HeadedCutter};
+use crate::headed::{self, Headed, HeadedCutter};
 use crate::line::Line;
 use crate::row::Cells;
 use crate::{Cutter, Format, Head, Sink, seek};
@@ -39,6 +39,10 @@ impl Format for W3c {
 
     fn open(&self, _: &Head<'_>) -> Box<dyn Cutter> {
         Box::new(HeadedCutter(Arc::new(Headed { header: Header::default(), directive, row })))
+    }
+
+    fn preamble(&self, head: &Head<'_>) -> usize {
+        headed::preamble(head.bytes)
     }
 }
 

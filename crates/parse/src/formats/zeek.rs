@@ -10,7 +10,7 @@ use std::sync::Arc;
 use model::{FlawKind, Value};
 
 use crate::fields::{self, Fields, Pieces, push};
-use crate::headed::{Headed, HeadedCutter};
+use crate::headed::{self, Headed, HeadedCutter};
 use crate::line::Line;
 use crate::{Cutter, Format, Head, Sink, seek};
 
@@ -36,6 +36,10 @@ impl Format for Zeek {
 
     fn open(&self, _: &Head<'_>) -> Box<dyn Cutter> {
         Box::new(HeadedCutter(Arc::new(Headed { header: Header::default(), directive, row })))
+    }
+
+    fn preamble(&self, head: &Head<'_>) -> usize {
+        headed::preamble(head.bytes)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Who may deliver logs, and how well they are heard.
 
-use app::Floor;
-use app::ledger::{Sender, SenderForm, SenderId, SourceHealth};
+use app::ledger::{Page, Sender, SenderForm, SenderId, SourceHealth};
+use app::{FetcherStatus, Floor};
 use axum::extract::State;
 use model::Micros;
 use schemars::JsonSchema;
@@ -60,12 +60,27 @@ impl SenderBody {
     }
 }
 
+/// A sender, and how it does where `floor.toml` says that it is fetched.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct SenderTold {
+    #[serde(flatten)]
+    sender: Sender,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fetcher: Option<FetcherStatus>,
+}
+
 pub(crate) async fn list(
     State(floor): State<Floor>,
     came: Came,
     Listed(Whole {}, page): Listed<Whole>,
-) -> Result<Items<Sender>, Problem> {
-    Ok(Json(floor.senders(&came.caller, &page).await?))
+) -> Result<Items<SenderTold>, Problem> {
+    let page = floor.senders(&came.caller, &page).await?;
+    let fetchers = floor.fetchers();
+    let items = page.items.into_iter().map(|sender| {
+        let fetcher = fetchers.iter().find(|fetcher| fetcher.name == sender.form.name).cloned();
+        SenderTold { sender, fetcher }
+    });
+    Ok(Json(Page { items: items.collect(), next: page.next }))
 }
 
 pub(crate) async fn add(

@@ -69,6 +69,7 @@ pub(super) fn delivery(text: impl Into<Bytes>) -> Delivery {
         origin: "syslog tcp 192.0.2.7".into(),
         received_at: Micros(1_790_000_000_000_000),
         flaws: vec![],
+        cursor: None,
         bytes: text.into(),
     }
 }
@@ -125,6 +126,7 @@ fn no_obstacle(wal: &Wal) {
 fn what_is_appended_is_read_again_field_by_field() {
     let folder = folder();
     let mut sent = delivery("<34>1 - host app - - - ä");
+    sent.cursor = Some(crate::Cursor { name: "tail/web".into(), value: "{\"offset\":7}".into() });
     sent.flaws.push(::model::Flaw {
         offset: 3,
         kind: FlawKind::Limit,

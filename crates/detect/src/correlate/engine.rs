@@ -187,13 +187,17 @@ fn reach(distances: impl Iterator<Item = (u64, usize)>, keep: usize) -> u64 {
     let mut all: Vec<(u64, usize)> = distances.collect();
     all.sort_unstable();
     let mut sum = 0_usize;
-    let mut reach = 0;
+    let (mut nearer, mut here) = (None, None);
     for (distance, weight) in all {
+        if here != Some(distance) {
+            nearer = here;
+            here = Some(distance);
+        }
         sum = sum.saturating_add(weight);
         if sum > keep {
-            return reach;
+            // Things at one distance stay or go together, but never all that there is.
+            return nearer.unwrap_or(distance);
         }
-        reach = distance;
     }
     u64::MAX
 }

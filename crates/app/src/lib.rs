@@ -43,7 +43,8 @@ pub use investigate::{Before, Changes, Options, Outcome, investigate};
 /// What the ledger keeps, as it is told.
 pub use ledger;
 pub use live::{
-    Floor, FloorOptions, KeeperHealth, Socket, SocketKind, SocketStatus, Status, Trouble,
+    Cost, Floor, FloorOptions, KeeperHealth, RuleInForce, ShutOff, Socket, SocketKind,
+    SocketStatus, Status, Trouble,
 };
 pub use meter::Meter;
 pub use rules::{RulesChecked, check_rules, import_rules, rule_coverage, test_rules};

@@ -4,6 +4,7 @@
 //! goes to the ledger at once, where people decide on it.
 
 mod chores;
+mod costs;
 mod figures;
 mod floor;
 mod keeper;
@@ -15,6 +16,7 @@ mod saved;
 mod triaging;
 mod watermark;
 
+pub use costs::{Cost, RuleInForce, ShutOff};
 pub use figures::Trouble;
 pub(crate) use floor::blocking;
 pub use floor::{Floor, FloorOptions, Status};

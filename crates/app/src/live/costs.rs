@@ -100,9 +100,9 @@ impl Costs {
         for id in state.shut_off.keys() {
             rules.fence(id, true);
         }
-        let State { shut_off, untold, window_began, brought, .. } = std::mem::take(&mut *state);
+        let State { window_began, brought, shut_off, untold, .. } = std::mem::take(&mut *state);
         let rules = Arc::clone(rules);
-        *state = State { rules, shut_off, untold, window_began, brought, ..State::default() };
+        *state = State { rules, window_began, brought, shut_off, untold, ..State::default() };
     }
 
     /// Takes what detectors of the rules in force counted, now and then, and shuts off what burdens the

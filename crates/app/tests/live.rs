@@ -278,7 +278,7 @@ fn long_log_ins(from: u64, count: u64) -> Vec<u8> {
         if state >> 63 == 0 { 'a' } else { 'b' }
     };
     log_in["displayMessage"] =
-        format!("c{}", String::from_iter((0..16_000).map(|_| letter()))).into();
+        format!("c{}", (0..16_000).map(|_| letter()).collect::<String>()).into();
     let lines = (from..from + count).map(|number| {
         log_in["uuid"] = format!("00000000-0000-0000-0000-{number:012}").into();
         format!("{log_in}\n")

@@ -253,3 +253,88 @@ async fn who_may_not_is_told_so() {
     assert_eq!(failure.kind, Kind::Throttled);
     floor.close().await;
 }
+
+/// A rule that no event matches, on expressions that no engine is fast with; and one that is sound.
+fn careless_rules() -> String {
+    let expressions: Vec<String> =
+        (490..500).map(|times| format!("'[ab]*a[ab]{{{times}}}c'")).collect();
+    let rule = |id: &str, detection: &str| {
+        format!(
+            "title: {id}\nid: {id}\nlogsource: {{product: okta, service: okta}}\ndetection:\n    a:\n        \
+             {detection}\n    condition: a\nlevel: low\n"
+        )
+    };
+    let careless = format!("displayMessage|re: [{}]", expressions.join(", "));
+    let sound = "eventType: user.session.start";
+    format!("{}---\n{}", rule("careless", &careless), rule("sound", sound))
+}
+
+/// Log-ins with a long message, such as the careless rule takes long over.
+fn long_log_ins(from: u64, count: u64) -> Vec<u8> {
+    let log = fs::read_to_string(demo(FILES[0])).unwrap();
+    let log_in = log.lines().find(|line| line.contains("user.session.start")).unwrap();
+    let mut log_in: serde_json::Value = serde_json::from_str(log_in).unwrap();
+    let mut state = 1_u64;
+    let mut letter = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        if state >> 63 == 0 { 'a' } else { 'b' }
+    };
+    log_in["displayMessage"] =
+        format!("c{}", (0..16_000).map(|_| letter()).collect::<String>()).into();
+    let lines = (from..from + count).map(|number| {
+        log_in["uuid"] = format!("00000000-0000-0000-0000-{number:012}").into();
+        format!("{log_in}\n")
+    });
+    lines.collect::<String>().into_bytes()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rule_that_holds_up_the_others_is_shut_off_and_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let rules = folder.path().join("rules.yml");
+    fs::write(&rules, careless_rules()).unwrap();
+    let rules = RuleChoice { paths: vec![rules], only_paths: true, ..RuleChoice::default() };
+    let options = FloorOptions { rules, ..options(&folder.path().join("data")) };
+    let floor = Floor::open(&Content::built_in(), options).await.unwrap();
+    let caller = admin(&floor).await;
+    let from = sender(&floor, &caller).await;
+    let mut changes = floor.changes(&caller).unwrap();
+    let in_force = |id: &str| {
+        let all = floor.rules(&caller, &Paging::first(10)).unwrap().items;
+        all.into_iter().find(|rule| &*rule.info.id == id).unwrap()
+    };
+    assert_eq!(in_force("careless").shut_off, None);
+
+    let last = deliver(&floor, &from, long_log_ins(0, 36)).await;
+    floor.has_read(last).await;
+    let careless = in_force("careless");
+    assert!(careless.shut_off.is_some(), "{:?}", careless.cost);
+    assert!(careless.cost.given_up >= 5 && careless.cost.share > 0.9, "{:?}", careless.cost);
+    assert_eq!((in_force("sound").cost.matched, in_force("sound").shut_off), (36, None));
+    let status = floor.status();
+    let named: Vec<_> = status.rules_shut_off.iter().map(|shut| &*shut.rule_id).collect();
+    assert_eq!(named, ["careless"]);
+    assert!(status.well, "the floor itself works");
+
+    // The others go on, and it does not.
+    let evaluated = careless.cost.evaluated;
+    let last = deliver(&floor, &from, long_log_ins(36, 200)).await;
+    floor.has_read(last).await;
+    let found = "findings WHERE rule_id = 'sound'";
+    assert_eq!(ids(&floor, &caller, "finding_id", found).await.len(), 236);
+    assert_eq!(in_force("careless").cost.evaluated, evaluated);
+    // Somebody is told.
+    while !alerts(&floor, &caller).await.iter().any(|alert| alert.contains("A rule was shut off")) {
+        changes.next().await.expect("the floor is open");
+    }
+
+    // A person lifts it, once.
+    floor.lift_rule(&caller, "careless").await.unwrap();
+    assert_eq!(in_force("careless").shut_off, None);
+    assert!(floor.status().rules_shut_off.is_empty());
+    assert_eq!(floor.lift_rule(&caller, "careless").await.unwrap_err().kind, Kind::NotFound);
+    let last = deliver(&floor, &from, long_log_ins(236, 36)).await;
+    floor.has_read(last).await;
+    assert!(in_force("careless").shut_off.is_some(), "it is judged anew");
+    floor.close().await;
+}

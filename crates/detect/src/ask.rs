@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use model::{Micros, Value};
 
+use crate::budget::Budget;
 use crate::glob::Glob;
 use crate::leaves::Leaf;
 use crate::network::Network;
@@ -208,10 +209,24 @@ pub(crate) fn number_of(text: &str) -> Option<f64> {
 }
 
 impl Test {
-    /// Asks one value. Questions about presence or other fields are answered by whoever knows the
-    /// event.
-    pub(crate) fn holds(&self, leaf: &Leaf<'_>) -> bool {
-        if matches!(leaf.content, Content::Null | Content::Hollow) {
+    /// About how many steps it takes to ask one value; expressions pay for themselves.
+    fn steps(&self, leaf: &Leaf<'_>) -> u64 {
+        let Content::Text(text) = &leaf.content else { return 4 };
+        let length = text.len() as u64;
+        match self {
+            // Lower case, where it is wanted, is made once.
+            Test::Text { how: How::Contains, .. } => 4 + length / 4,
+            Test::Text { .. } | Test::Network(_) => 4 + length / 16,
+            Test::Glob { glob, .. } => 4 + length.saturating_mul(glob.steps()) / 2,
+            _ => 4,
+        }
+    }
+
+    /// Asks one value, as far as the budget lets it. Questions about presence or other fields are
+    /// answered by whoever knows the event.
+    pub(crate) fn holds(&self, leaf: &Leaf<'_>, budget: &Budget) -> bool {
+        if matches!(leaf.content, Content::Null | Content::Hollow) || !budget.pay(self.steps(leaf))
+        {
             return false;
         }
         match self {
@@ -219,7 +234,7 @@ impl Test {
             Test::Text { how, text, cased: true } => how.holds(leaf.spelled(), text),
             Test::Glob { glob, cased: false } => glob.matches(leaf.low()),
             Test::Glob { glob, cased: true } => glob.matches(leaf.spelled()),
-            Test::Pattern(pattern) => pattern.matches(leaf.spelled()),
+            Test::Pattern(pattern) => pattern.matches(leaf.spelled(), budget),
             Test::Network(network) => network.holds(leaf.spelled()),
             Test::Number(order, wanted) => leaf.content.number().is_some_and(|number| {
                 let wanted = wanted.get();

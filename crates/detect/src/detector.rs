@@ -7,6 +7,7 @@ use model::{Entity, EventUid, Finding, FindingKind, LogSource, Micros, Value};
 use rustc_hash::FxHashMap;
 
 use crate::ask::{Content, Number, Test};
+use crate::budget::{self, Budget, RULE, RuleCosts, Truth};
 use crate::correlate::{Hit, HitStore};
 use crate::expr::Expr;
 use crate::leaves::{self, Chain, Leaf, Leaves, Walker};
@@ -47,6 +48,7 @@ pub struct Detector {
     last: usize,
     leaves: Leaves<'static>,
     hits: HitStore,
+    costs: RuleCosts,
 }
 
 /// A program with the memory that evaluating it takes.
@@ -56,6 +58,9 @@ struct Lane {
     program: Arc<Program>,
     scratch: Scratch,
 }
+
+/// Steps of a question from which on they count to what its rule may take on one event.
+const MANY: u64 = 1 << 16;
 
 /// Everything here is empty or unknown between two events.
 #[derive(Debug, Default)]
@@ -72,15 +77,16 @@ struct Scratch {
     triggers: Vec<Trigger>,
     /// Rules to look at, maybe several times.
     candidates: Vec<u32>,
+    /// Rules, by number, that paid many steps for what their anchors asked.
+    paid: Vec<(u32, u64)>,
     /// True when the values of the field that stands for all text have been gathered.
     keywords: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Answer {
-    Unknown,
-    No,
-    Yes,
+    Unasked,
+    Known(Truth),
 }
 
 impl Detector {
@@ -93,6 +99,7 @@ impl Detector {
             last: 0,
             leaves: Leaves::default(),
             hits,
+            costs: RuleCosts::default(),
         }
     }
 
@@ -109,14 +116,22 @@ impl Detector {
             scratch: &mut lane.scratch,
             leaves: std::mem::take(&mut self.leaves).recycle(),
             view,
+            spent: 0,
         };
+        let fences = self.rules.has_fences();
         asker.gather();
-        asker.look_up();
+        asker.look_up(fences.then_some(&*self.rules), &mut self.costs);
         let candidates = asker.candidates();
         let mut entities = None;
         for candidate in &candidates {
             let Some((rule, expr)) = lane.program.rules.get(*candidate as usize) else { continue };
-            if asker.holds(expr) {
+            if fences && self.rules.is_fenced(*rule) {
+                continue;
+            }
+            let before = asker.scratch.spent_by(*rule);
+            asker.spent = before;
+            let holds = asker.holds(expr);
+            if holds == Truth::Yes {
                 found(
                     &self.rules,
                     *rule,
@@ -127,6 +142,12 @@ impl Detector {
                     findings,
                     &mut self.hits,
                 );
+            }
+            if let Some(cost) = self.costs.of(*rule) {
+                cost.evaluated += 1;
+                cost.matched += u64::from(holds == Truth::Yes);
+                cost.skipped += u64::from(holds == Truth::Unknown);
+                cost.steps += asker.spent - before;
             }
         }
         self.leaves = asker.leaves.recycle();
@@ -144,6 +165,11 @@ impl Detector {
         self.hits.left_out()
     }
 
+    /// Moves what each rule cost since the last time into a sum, which must be of the same rule set.
+    pub fn take_costs(&mut self, into: &mut RuleCosts) {
+        into.take(&mut self.costs);
+    }
+
     fn lane(&mut self, logsource: &LogSource) -> usize {
         if self.lanes.get(self.last).is_some_and(|lane| lane.logsource == *logsource) {
             return self.last;
@@ -155,7 +181,7 @@ impl Detector {
         let program = self.rules.program(logsource);
         let scratch = Scratch {
             chains: vec![Chain::ABSENT; program.fields.len()],
-            answers: vec![Answer::Unknown; program.questions.len()],
+            answers: vec![Answer::Unasked; program.questions.len()],
             ..Scratch::default()
         };
         self.last = self.lanes.len();
@@ -175,16 +201,32 @@ impl Scratch {
         }
         for ask in self.asked.drain(..) {
             if let Some(answer) = self.answers.get_mut(ask as usize) {
-                *answer = Answer::Unknown;
+                *answer = Answer::Unasked;
             }
         }
+        self.paid.clear();
         candidates.clear();
         self.candidates = candidates;
     }
 
-    fn answer(&mut self, ask: u32, answer: Answer) {
+    /// Steps that a rule paid while it was looked for, where they were many.
+    fn spent_by(&self, rule: u32) -> u64 {
+        self.paid.iter().find(|(payer, _)| *payer == rule).map_or(0, |(_, steps)| *steps)
+    }
+
+    fn pays(&mut self, rule: u32, steps: u64) {
+        if steps < MANY {
+            return;
+        }
+        match self.paid.iter_mut().find(|(payer, _)| *payer == rule) {
+            Some((_, sum)) => *sum += steps,
+            None => self.paid.push((rule, steps)),
+        }
+    }
+
+    fn answer(&mut self, ask: u32, truth: Truth) {
         if let Some(known) = self.answers.get_mut(ask as usize) {
-            *known = answer;
+            *known = Answer::Known(truth);
             self.asked.push(ask);
         }
     }
@@ -245,6 +287,8 @@ pub(crate) struct Asker<'e, 'a> {
     scratch: &'e mut Scratch,
     leaves: Leaves<'a>,
     view: &'e View<'a>,
+    /// Steps that the rule took that is being evaluated.
+    spent: u64,
 }
 
 impl<'e> Asker<'e, '_> {
@@ -274,8 +318,9 @@ impl<'e> Asker<'e, '_> {
         texts(self.view, &mut |text| leaves.push(chain, Content::Text(text)));
     }
 
-    /// Asks the lookups of every field that has values; what they find names rules to look at.
-    fn look_up(&mut self) {
+    /// Asks the lookups of every field that has values; what they find names rules to look at. With
+    /// rules that may be fenced, nothing is asked for those alone.
+    fn look_up(&mut self, fenced: Option<&Rules>, costs: &mut RuleCosts) {
         let mut triggers = std::mem::take(&mut self.scratch.triggers);
         let mut add = |trigger: &Trigger| triggers.push(*trigger);
         for field in &self.scratch.seen {
@@ -299,15 +344,34 @@ impl<'e> Asker<'e, '_> {
         }
         for trigger in &triggers {
             let Some(question) = self.program.questions.get(trigger.ask as usize) else { continue };
-            if self.scratch.answers.get(trigger.ask as usize) != Some(&Answer::Unknown) {
+            if self.scratch.answers.get(trigger.ask as usize) != Some(&Answer::Unasked) {
                 continue;
             }
-            let holds = trigger.sure || {
+            let truth = if trigger.sure {
+                Truth::Yes
+            } else {
+                let number =
+                    |rule: &u32| self.program.rules.get(*rule as usize).map(|(number, _)| *number);
+                let shut = |rule: &u32| fenced.is_some_and(|rules| rules.is_fenced(*rule));
+                let rules = question.rules.iter().filter_map(number).filter(|rule| !shut(rule));
+                let Some(payer) = rules.clone().find(|rule| self.scratch.spent_by(*rule) <= RULE)
+                else {
+                    if rules.count() > 0 {
+                        self.scratch.answer(trigger.ask, Truth::Unknown);
+                        self.scratch.candidates.extend_from_slice(&question.rules);
+                    }
+                    continue;
+                };
                 self.prepare(question);
-                self.compute(question)
+                let (truth, steps) = self.compute(question);
+                self.scratch.pays(payer, steps);
+                if let Some(cost) = costs.of(payer) {
+                    cost.steps += steps;
+                }
+                truth
             };
-            self.scratch.answer(trigger.ask, if holds { Answer::Yes } else { Answer::No });
-            if holds {
+            self.scratch.answer(trigger.ask, truth);
+            if truth != Truth::No {
                 self.scratch.candidates.extend_from_slice(&question.rules);
             }
         }
@@ -315,43 +379,49 @@ impl<'e> Asker<'e, '_> {
         self.scratch.triggers = triggers;
     }
 
-    /// True when the tree holds.
-    pub(crate) fn holds(&mut self, expr: &Expr) -> bool {
+    /// Whether the tree holds.
+    pub(crate) fn holds(&mut self, expr: &Expr) -> Truth {
         match expr {
-            Expr::Fixed(truth) => *truth,
+            Expr::Fixed(true) => Truth::Yes,
+            Expr::Fixed(false) => Truth::No,
             Expr::Ask(ask) => self.ask(*ask),
             Expr::Not(part) => !self.holds(part),
-            Expr::All(parts) => parts.iter().all(|part| self.holds(part)),
-            Expr::Any(parts) => parts.iter().any(|part| self.holds(part)),
+            Expr::All(parts) => budget::all(parts.iter().map(|part| self.holds(part))),
+            Expr::Any(parts) => budget::at_least(1, parts.iter().map(|part| self.holds(part))),
             Expr::AtLeast(count, parts) => {
-                let mut missing = *count as usize;
-                missing == 0
-                    || parts.iter().any(|part| {
-                        missing -= usize::from(self.holds(part));
-                        missing == 0
-                    })
+                budget::at_least(*count as usize, parts.iter().map(|part| self.holds(part)))
             }
-            Expr::Members(number) => self
-                .table
-                .get_members(*number)
-                .is_some_and(|members| members::holds(members, self.view.native, self.table)),
+            Expr::Members(number) => {
+                let Some(members) = self.table.get_members(*number) else { return Truth::No };
+                if self.spent > RULE {
+                    return Truth::Unknown;
+                }
+                let budget = Budget::new();
+                let truth = members::holds(members, self.view.native, self.table, &budget);
+                self.spent += budget.spent();
+                truth
+            }
         }
     }
 
-    fn ask(&mut self, ask: u32) -> bool {
+    fn ask(&mut self, ask: u32) -> Truth {
         match self.scratch.answers.get(ask as usize) {
-            Some(Answer::Yes) => return true,
-            Some(Answer::No) | None => return false,
-            Some(Answer::Unknown) => {}
+            Some(Answer::Known(truth)) => return *truth,
+            None => return Truth::No,
+            Some(Answer::Unasked) => {}
         }
-        let Some(question) = self.program.questions.get(ask as usize) else { return false };
+        let Some(question) = self.program.questions.get(ask as usize) else { return Truth::No };
         if question.answered {
-            return false;
+            return Truth::No;
+        }
+        if self.spent > RULE {
+            return Truth::Unknown;
         }
         self.prepare(question);
-        let holds = self.compute(question);
-        self.scratch.answer(ask, if holds { Answer::Yes } else { Answer::No });
-        holds
+        let (truth, steps) = self.compute(question);
+        self.spent += steps;
+        self.scratch.answer(ask, truth);
+        truth
     }
 
     /// Makes the values of a question's fields ready.
@@ -361,29 +431,24 @@ impl<'e> Asker<'e, '_> {
         }
     }
 
-    fn compute(&self, question: &Question) -> bool {
-        let Some(ask) = self.table.get(question.ask) else { return false };
-        let chain = self.chain(question.field);
-        match &ask.test {
-            Test::Exists => {
-                self.leaves.chain(chain).any(|leaf| !matches!(leaf.content, Content::Null))
-            }
-            Test::Null => self.leaves.chain(chain).all(|leaf| leaf.content.is_nothing()),
+    /// The answer, and the steps that it took.
+    fn compute(&self, question: &Question) -> (Truth, u64) {
+        let Some(ask) = self.table.get(question.ask) else { return (Truth::No, 0) };
+        let budget = Budget::new();
+        let mut leaves = self.leaves.chain(self.chain(question.field));
+        let holds = match &ask.test {
+            Test::Exists => leaves.any(|leaf| !matches!(leaf.content, Content::Null)),
+            Test::Null => leaves.all(|leaf| leaf.content.is_nothing()),
             Test::Other { how, cased, .. } => {
                 let others = self.chain(question.other);
-                self.leaves.chain(chain).filter(|leaf| !leaf.content.is_nothing()).any(|leaf| {
-                    let others = self.leaves.chain(others);
-                    others.filter(|other| !other.content.is_nothing()).any(|other| {
-                        if *cased {
-                            how.holds(leaf.spelled(), other.spelled())
-                        } else {
-                            how.holds(leaf.low(), other.low())
-                        }
-                    })
+                leaves.filter(|leaf| !leaf.content.is_nothing()).any(|leaf| {
+                    let mut others = self.leaves.chain(others);
+                    others.any(|other| leaf.holds(*how, other, *cased, &budget))
                 })
             }
-            test => self.leaves.chain(chain).any(|leaf| test.holds(leaf)),
-        }
+            test => leaves.any(|leaf| test.holds(leaf, &budget)),
+        };
+        (Truth::of(holds, &budget), budget.spent())
     }
 
     fn chain(&self, field: u32) -> Chain {
@@ -399,20 +464,18 @@ impl<'e> Asker<'e, '_> {
         candidates
     }
 
-    /// A question in the table's words, with the values of its field that answer it.
-    pub(crate) fn witnesses(&self, ask: u32) -> Option<(u32, &'e Test, Vec<String>)> {
+    /// A question in the table's words, with the first value of its field that answers it.
+    pub(crate) fn witness(&self, ask: u32) -> Option<(u32, &'e Test, String)> {
         let question = self.program.questions.get(ask as usize)?;
         let known = self.table.get(question.ask)?;
-        let values = self
-            .leaves
-            .chain(self.chain(question.field))
-            .filter(|leaf| match &known.test {
-                Test::Exists | Test::Null | Test::Other { .. } => true,
-                test => test.holds(leaf),
-            })
-            .map(|leaf| leaf.content.shown())
-            .collect();
-        Some((known.field, &known.test, values))
+        let budget = Budget::new();
+        let mut leaves = self.leaves.chain(self.chain(question.field));
+        let leaf = leaves.find(|leaf| match &known.test {
+            Test::Exists | Test::Null | Test::Other { .. } => true,
+            test => test.holds(leaf, &budget),
+        });
+        let value = leaf.map(|leaf| leaf.content.shown()).unwrap_or_default();
+        Some((known.field, &known.test, value))
     }
 
     /// The first value of a field of the table, as spelled.

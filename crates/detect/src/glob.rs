@@ -48,6 +48,11 @@ impl Glob {
         self
     }
 
+    /// Steps of the longest run: what may be tried at each place of a text.
+    pub(crate) fn steps(&self) -> u64 {
+        self.runs.iter().map(Vec::len).max().unwrap_or(0) as u64
+    }
+
     /// The texts that must stand somewhere in whatever matches.
     pub(crate) fn texts(&self) -> impl Iterator<Item = &str> {
         self.runs.iter().flatten().filter_map(|step| match step {

@@ -6,7 +6,8 @@ use std::cell::OnceCell;
 use model::Value;
 
 use crate::aliases::Part;
-use crate::ask::Content;
+use crate::ask::{Content, How};
+use crate::budget::Budget;
 use crate::names::{Names, Node, ROOT, Target};
 
 /// No leaf.
@@ -41,6 +42,22 @@ impl<'a> Leaf<'a> {
         match &self.content {
             Content::Text(text) => text,
             _ => self.low(),
+        }
+    }
+
+    /// True when the other value stands so in this one, as far as the budget lets it be known.
+    pub(crate) fn holds(&self, how: How, other: &Leaf<'_>, cased: bool, budget: &Budget) -> bool {
+        let length = |leaf: &Leaf<'_>| match &leaf.content {
+            Content::Text(text) => text.len() as u64,
+            _ => 0,
+        };
+        if other.content.is_nothing() || !budget.pay(4 + (length(self) + length(other)) / 4) {
+            return false;
+        }
+        if cased {
+            how.holds(self.spelled(), other.spelled())
+        } else {
+            how.holds(self.low(), other.low())
         }
     }
 

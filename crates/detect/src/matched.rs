@@ -5,6 +5,7 @@ use std::sync::Arc;
 use model::{MatchedField, shortened};
 
 use crate::ask::Test;
+use crate::budget::Truth;
 use crate::detector::Asker;
 use crate::expr::Expr;
 use crate::table::KEYWORDS;
@@ -28,13 +29,13 @@ fn visit(expr: &Expr, asker: &mut Asker<'_, '_>, out: &mut Vec<MatchedField>) {
     match expr {
         Expr::Fixed(_) | Expr::Not(_) => {}
         Expr::Ask(ask) => {
-            if asker.holds(expr) {
+            if asker.holds(expr) == Truth::Yes {
                 ask_fields(*ask, asker, out);
             }
         }
         Expr::All(parts) | Expr::Any(parts) | Expr::AtLeast(_, parts) => {
             for part in parts {
-                if asker.holds(part) {
+                if asker.holds(part) == Truth::Yes {
                     visit(part, asker, out);
                 }
             }
@@ -48,14 +49,13 @@ fn visit(expr: &Expr, asker: &mut Asker<'_, '_>, out: &mut Vec<MatchedField>) {
 }
 
 fn ask_fields(ask: u32, asker: &Asker<'_, '_>, out: &mut Vec<MatchedField>) {
-    let Some((field, test, values)) = asker.witnesses(ask) else { return };
+    let Some((field, test, value)) = asker.witness(ask) else { return };
     let name = if field == KEYWORDS { "" } else { asker.table().field_name(field) };
     let pattern = match test {
         Test::Other { field, .. } => asker.table().field_name(*field).to_owned(),
         test => test.spelled(),
     };
-    let value = values.first().map_or("", String::as_str);
-    add(out, name, value, Some(&pattern));
+    add(out, name, &value, Some(&pattern));
 }
 
 fn add(out: &mut Vec<MatchedField>, field: &str, value: &str, pattern: Option<&str>) {

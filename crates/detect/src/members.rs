@@ -1,102 +1,126 @@
 //! Questions about the members of a list (`field[any]:` and its kin, Sigma 3). Rare, so asked
 //! plainly: paths are walked for each question.
 
-use std::borrow::Cow;
-
 use model::Value;
 use rsigma_parser::ArrayQuantifier;
 
-use crate::ask::{Content, Test};
+use crate::ask::{Content, How, Test};
+use crate::budget::{self, Budget, Truth};
 use crate::expr::{Expr, Members};
 use crate::leaves::Leaf;
-use crate::table::{ITSELF, Table};
+use crate::table::{Ask, ITSELF, Table};
 
-/// True when so many members of the list satisfy the body.
-pub(crate) fn holds(members: &Members, value: &Value<'_>, table: &Table) -> bool {
-    let mut found = Vec::new();
-    resolve(value, &members.field, &mut found);
-    let mut list: Vec<&Value<'_>> = Vec::new();
-    for value in found {
-        match value {
-            Value::List(inner) => list.extend(inner),
-            other => list.push(other),
-        }
-    }
-    let holds = |member: &&Value<'_>| satisfies(&members.body, member, table);
-    match members.quantifier {
-        ArrayQuantifier::Any => list.iter().any(holds),
-        ArrayQuantifier::All => !list.is_empty() && list.iter().all(holds),
-        ArrayQuantifier::AllOrEmpty => list.iter().all(holds),
-        ArrayQuantifier::None => !list.iter().any(holds),
-    }
+/// True when so many members of the list satisfy the body, as far as the budget lets it be known.
+pub(crate) fn holds(members: &Members, value: &Value<'_>, table: &Table, budget: &Budget) -> Truth {
+    Walk { table, budget }.holds(members, value)
 }
 
-fn satisfies(expr: &Expr, member: &Value<'_>, table: &Table) -> bool {
-    match expr {
-        Expr::Fixed(truth) => *truth,
-        Expr::Not(part) => !satisfies(part, member, table),
-        Expr::All(parts) => parts.iter().all(|part| satisfies(part, member, table)),
-        Expr::Any(parts) => parts.iter().any(|part| satisfies(part, member, table)),
-        Expr::AtLeast(count, parts) => {
-            parts.iter().filter(|part| satisfies(part, member, table)).count() >= *count as usize
+/// Questions about one event.
+struct Walk<'w> {
+    table: &'w Table,
+    budget: &'w Budget,
+}
+
+impl Walk<'_> {
+    fn holds(&self, members: &Members, value: &Value<'_>) -> Truth {
+        let mut found = Vec::new();
+        resolve(value, &members.field, self.budget, &mut found);
+        let mut list: Vec<&Value<'_>> = Vec::new();
+        for value in found {
+            match value {
+                Value::List(inner) => list.extend(inner),
+                other => list.push(other),
+            }
         }
-        Expr::Members(number) => {
-            table.get_members(*number).is_some_and(|inner| holds(inner, member, table))
+        if self.budget.is_over() {
+            return Truth::Unknown;
         }
-        Expr::Ask(ask) => {
-            let Some(ask) = table.get(*ask) else { return false };
-            let values = values(member, ask.field, table);
-            match &ask.test {
-                Test::Exists => values.iter().any(|value| **value != Value::Null),
-                Test::Null => values.iter().all(|value| match value {
-                    Value::List(list) => !list.is_empty() && list.iter().all(Value::is_empty),
-                    value => value.is_empty(),
-                }),
-                Test::Other { how, field, cased } => {
-                    self::values(member, *field, table).iter().any(|other| {
-                        text(other).is_some_and(|wanted| {
-                            values.iter().any(|value| compare(value, *how, &wanted, *cased))
-                        })
-                    })
-                }
-                test => values.iter().any(|value| asks(test, value)),
+        let each = list.iter().map(|member| self.satisfies(&members.body, member));
+        match members.quantifier {
+            ArrayQuantifier::Any => budget::at_least(1, each),
+            ArrayQuantifier::All if list.is_empty() => Truth::No,
+            ArrayQuantifier::All | ArrayQuantifier::AllOrEmpty => budget::all(each),
+            ArrayQuantifier::None => !budget::at_least(1, each),
+        }
+    }
+
+    fn satisfies(&self, expr: &Expr, member: &Value<'_>) -> Truth {
+        if !self.budget.pay(4) {
+            return Truth::Unknown;
+        }
+        match expr {
+            Expr::Fixed(true) => Truth::Yes,
+            Expr::Fixed(false) => Truth::No,
+            Expr::Not(part) => !self.satisfies(part, member),
+            Expr::All(parts) => budget::all(parts.iter().map(|part| self.satisfies(part, member))),
+            Expr::Any(parts) => {
+                budget::at_least(1, parts.iter().map(|part| self.satisfies(part, member)))
+            }
+            Expr::AtLeast(count, parts) => {
+                let each = parts.iter().map(|part| self.satisfies(part, member));
+                budget::at_least(*count as usize, each)
+            }
+            Expr::Members(number) => {
+                let inner = self.table.get_members(*number);
+                inner.map_or(Truth::No, |inner| self.holds(inner, member))
+            }
+            Expr::Ask(ask) => {
+                let holds = self.table.get(*ask).is_some_and(|ask| self.ask(ask, member));
+                Truth::of(holds, self.budget)
             }
         }
     }
-}
 
-fn values<'v>(member: &'v Value<'v>, field: u32, table: &Table) -> Vec<&'v Value<'v>> {
-    if field == ITSELF {
-        return vec![member];
+    fn ask(&self, ask: &Ask, member: &Value<'_>) -> bool {
+        let values = self.values(member, ask.field);
+        match &ask.test {
+            Test::Exists => values.iter().any(|value| **value != Value::Null),
+            Test::Null => values.iter().all(|value| match value {
+                Value::List(list) => !list.is_empty() && list.iter().all(Value::is_empty),
+                value => value.is_empty(),
+            }),
+            Test::Other { how, field, cased } => self.values(member, *field).iter().any(|other| {
+                other.to_text().is_some_and(|wanted| {
+                    values.iter().any(|value| self.compare(value, *how, &wanted, *cased))
+                })
+            }),
+            test => values.iter().any(|value| self.test(test, value)),
+        }
     }
-    let mut found = Vec::new();
-    resolve(member, table.field_name(field), &mut found);
-    found
-}
 
-fn compare(value: &Value<'_>, how: crate::ask::How, wanted: &str, cased: bool) -> bool {
-    let Some(text) = text(value) else { return false };
-    if cased {
-        how.holds(&text, wanted)
-    } else {
-        how.holds(&text.to_lowercase(), &wanted.to_lowercase())
+    fn values<'v>(&self, member: &'v Value<'v>, field: u32) -> Vec<&'v Value<'v>> {
+        if field == ITSELF {
+            return vec![member];
+        }
+        let mut found = Vec::new();
+        resolve(member, self.table.field_name(field), self.budget, &mut found);
+        found
     }
-}
 
-fn text<'v>(value: &'v Value<'_>) -> Option<Cow<'v, str>> {
-    value.to_text()
-}
+    fn compare(&self, value: &Value<'_>, how: How, wanted: &str, cased: bool) -> bool {
+        let Some(text) = value.to_text() else { return false };
+        if !self.budget.pay(4 + (text.len() + wanted.len()) as u64) {
+            return false;
+        }
+        if cased {
+            how.holds(&text, wanted)
+        } else {
+            how.holds(&text.to_lowercase(), &wanted.to_lowercase())
+        }
+    }
 
-fn asks(test: &Test, value: &Value<'_>) -> bool {
-    match value {
-        Value::List(list) => list.iter().any(|value| asks(test, value)),
-        value => Content::of(value).is_some_and(|content| test.holds(&Leaf::new(content))),
+    fn test(&self, test: &Test, value: &Value<'_>) -> bool {
+        match value {
+            Value::List(list) => list.iter().any(|value| self.test(test, value)),
+            value => Content::of(value)
+                .is_some_and(|content| test.holds(&Leaf::new(content), self.budget)),
+        }
     }
 }
 
 /// Every value at a dotted path, lists on the way standing for each of their members, keys in any
 /// ASCII case, `[0]` and `[-1]` for places in a list.
-fn resolve<'v>(value: &'v Value<'v>, path: &str, found: &mut Vec<&'v Value<'v>>) {
+fn resolve<'v>(value: &'v Value<'v>, path: &str, budget: &Budget, found: &mut Vec<&'v Value<'v>>) {
     if path.is_empty() {
         found.push(value);
         return;
@@ -108,12 +132,15 @@ fn resolve<'v>(value: &'v Value<'v>, path: &str, found: &mut Vec<&'v Value<'v>>)
                 let at = if index < 0 { index.saturating_add(list.len() as i64) } else { index };
                 let member = usize::try_from(at).ok().and_then(|at| list.get(at));
                 if let Some(member) = member {
-                    resolve(member, rest.strip_prefix('.').unwrap_or(rest), found);
+                    resolve(member, rest.strip_prefix('.').unwrap_or(rest), budget, found);
                 }
             }
-            None => list.iter().for_each(|member| resolve(member, path, found)),
+            None if budget.pay(list.len() as u64) => {
+                list.iter().for_each(|member| resolve(member, path, budget, found));
+            }
+            None => {}
         },
-        Value::Map(entries) => {
+        Value::Map(entries) if budget.pay(4 * entries.len() as u64) => {
             for (key, inner) in entries {
                 let Some(head) = path.get(..key.len()) else { continue };
                 if key.is_empty() || !head.eq_ignore_ascii_case(key) {
@@ -121,8 +148,10 @@ fn resolve<'v>(value: &'v Value<'v>, path: &str, found: &mut Vec<&'v Value<'v>>)
                 }
                 let rest = path.get(key.len()..).unwrap_or_default();
                 match rest.strip_prefix('.') {
-                    Some(rest) => resolve(inner, rest, found),
-                    None if rest.is_empty() || rest.starts_with('[') => resolve(inner, rest, found),
+                    Some(rest) => resolve(inner, rest, budget, found),
+                    None if rest.is_empty() || rest.starts_with('[') => {
+                        resolve(inner, rest, budget, found);
+                    }
                     None => {}
                 }
             }
@@ -142,7 +171,7 @@ mod tests {
         }));
         let get = |path: &str| {
             let mut found = Vec::new();
-            resolve(&value, path, &mut found);
+            resolve(&value, path, &Budget::new(), &mut found);
             found.iter().filter_map(|v| v.as_i64()).collect::<Vec<_>>()
         };
         assert_eq!(get("a.b.c"), [1, 2, 3]);

@@ -1,18 +1,33 @@
-//! Regular expressions of rules: bounded in size, and with the text that whatever matches must
-//! hold, so that most values are refuted without running them.
+//! Regular expressions of rules: bounded in size and in what they cost, and with the text that
+//! whatever matches must hold, so that most values are refuted without running them.
 
 use std::hash::{Hash, Hasher};
+use std::sync::{Arc, OnceLock};
 
-use regex::{Regex, RegexBuilder};
+use regex_automata::Input;
+use regex_automata::meta::{BuildError, Config, Regex};
 use regex_syntax::hir::{Class, Hir, HirKind};
 
+use crate::budget::Budget;
+use crate::guarded::{self, Guarded};
+
 /// Bytes that one compiled expression may take. SigmaHQ has one that takes more than two megabytes.
-const SIZE_LIMIT: usize = 10 << 20;
+pub(crate) const SIZE_LIMIT: usize = 10 << 20;
+
+/// Steps that the engine may take at worst before another way is looked for.
+const LITTLE: u64 = 1 << 18;
+/// Steps that it may take at worst where the other way failed.
+const MUCH: u64 = 1 << 24;
 
 /// A compiled expression, compared by what it was compiled from.
 #[derive(Debug, Clone)]
 pub(crate) struct Pattern {
+    source: Arc<str>,
     regex: Regex,
+    /// About how many states it has.
+    states: u64,
+    /// Made for the first long value.
+    guarded: Arc<OnceLock<Option<Guarded>>>,
     /// Lower-cased text that every ASCII match holds; empty when there is none.
     needle: Box<str>,
 }
@@ -41,25 +56,50 @@ impl Pattern {
         }
         let source =
             if flags.is_empty() { source.to_owned() } else { format!("(?{flags}){source}") };
-        let regex =
-            RegexBuilder::new(&source).size_limit(SIZE_LIMIT).build().map_err(
-                |error| match error {
-                    regex::Error::CompiledTooBig(_) => PatternError::TooBig,
-                    other => PatternError::Syntax(last_line(&other.to_string())),
-                },
-            )?;
-        let needle = regex_syntax::parse(&source).map(|hir| needle(&hir)).unwrap_or_default();
-        Ok(Self { regex, needle: needle.into() })
+        let hir = regex_syntax::parse(&source)
+            .map_err(|error| PatternError::Syntax(last_line(&error.to_string())))?;
+        let regex = Regex::builder()
+            .configure(Config::new().nfa_size_limit(Some(SIZE_LIMIT)))
+            .build_from_hir(&hir)
+            .map_err(|error| refused(&error))?;
+        Ok(Self {
+            source: source.into(),
+            regex,
+            states: guarded::states(&hir).max(1),
+            guarded: Arc::default(),
+            needle: needle(&hir).into(),
+        })
     }
 
-    /// True when it matches anywhere in the text.
-    pub(crate) fn matches(&self, text: &str) -> bool {
-        self.regex.is_match(text)
+    /// True when it matches anywhere in the text, as far as the budget lets it find out.
+    pub(crate) fn matches(&self, text: &str, budget: &Budget) -> bool {
+        let worst = (text.len() as u64).saturating_mul(self.states);
+        if worst <= LITTLE {
+            return budget.pay(16 + worst / 8) && self.regex.is_match(text);
+        }
+        let found = self.found_guarded(text, budget);
+        found.unwrap_or_else(|| {
+            if worst > MUCH || !budget.pay(worst) {
+                budget.give_up();
+                return false;
+            }
+            self.regex.is_match(text)
+        })
+    }
+
+    /// What the way says that is never slow; nothing when it cannot tell.
+    fn found_guarded(&self, text: &str, budget: &Budget) -> Option<bool> {
+        let guarded = self.guarded.get_or_init(|| Guarded::new(&self.source)).as_ref()?;
+        guarded.is_match(text, budget, |range| {
+            let length = range.len() as u64;
+            let afforded = budget.pay(length.saturating_mul(self.states));
+            afforded.then(|| self.regex.is_match(Input::new(text).range(range)))
+        })
     }
 
     /// What it was compiled from, flags included.
     pub(crate) fn source(&self) -> &str {
-        self.regex.as_str()
+        &self.source
     }
 
     /// Text that the lower-cased form of every ASCII match holds; empty when there is none.
@@ -82,7 +122,15 @@ impl Hash for Pattern {
     }
 }
 
-/// The regex crate draws its own caret over several lines; its last line says what is wrong.
+fn refused(error: &BuildError) -> PatternError {
+    if error.size_limit().is_some() {
+        PatternError::TooBig
+    } else {
+        PatternError::Syntax(error.to_string())
+    }
+}
+
+/// The parser draws its own caret over several lines; its last line says what is wrong.
 fn last_line(message: &str) -> String {
     let last = message.lines().last().unwrap_or_default();
     last.strip_prefix("error: ").unwrap_or(last).to_owned()
@@ -157,11 +205,14 @@ fn one_letter(class: &Class) -> Option<char> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
-    fn needle_of(source: &str) -> String {
-        Pattern::new(source, false, false, false).map(|p| p.needle().to_owned()).unwrap_or_default()
+    fn pattern(source: &str) -> Pattern {
+        Pattern::new(source, false, false, false).unwrap_or_else(|_| panic!("{source}"))
     }
 
     #[test]
@@ -177,7 +228,107 @@ mod tests {
             (r"a+b", "a"),
             (r"é", ""),
         ] {
-            assert_eq!(needle_of(source), needle, "{source}");
+            assert_eq!(pattern(source).needle(), needle, "{source}");
+        }
+    }
+
+    #[test]
+    fn long_texts_are_answered_as_short_ones() {
+        for (source, text) in [
+            (r"ab+c", "abbbc"),
+            (r"(?i)^x.*Y$", "Xéy"),
+            (r"\bword\b", "a word here"),
+            (r"\bword\b", "é word"),
+            (r"\bword\b", "éword"),
+            (r"\bword\b", "wordé, word é"),
+            (r"\Bord\b", "é word"),
+            (r"\b\w{1,9}é\b", "café"),
+            (r"(?s)a.c", "a\nc"),
+            (r"[^\x00-\x7f]", "plain"),
+            (r"(a|aa)+b$", "aaaaaa"),
+        ] {
+            let short = pattern(source).matches(text, &Budget::new());
+            assert_eq!(short, regex::Regex::new(source).unwrap().is_match(text), "{source}");
+            let far = format!("{}{text}", "-".repeat(10 << 20));
+            let far = if source.contains('^') { format!("{text}{far}{text}") } else { far };
+            let budget = Budget::new();
+            let long = pattern(source).matches(&far, &budget);
+            assert_eq!((long, budget.is_over()), (short, false), "{source} on {text}");
+        }
+    }
+
+    /// Expressions of everything that a rule may say, words and their ends above all.
+    fn sources() -> impl Strategy<Value = String> {
+        let atom = prop::sample::select(vec![
+            "a",
+            "b",
+            "word",
+            "é",
+            "к",
+            " ",
+            "-",
+            "_",
+            ".",
+            r"\w",
+            r"\W",
+            r"\d",
+            r"\s",
+            "[a-c]",
+            "[^a]",
+            "[é-я]",
+            r"\b",
+            r"\B",
+            r"\b{start}",
+            r"\b{end}",
+            r"\b{start-half}",
+            r"\b{end-half}",
+            r"(?-u:\b)",
+            "^",
+            "$",
+            "(?m:^)",
+            "(?m:$)",
+            "(?i:WORD)",
+            "(?s:.)",
+            "",
+        ]);
+        let leaf = atom.prop_map(str::to_owned);
+        leaf.prop_recursive(4, 24, 5, |inner| {
+            prop_oneof![
+                4 => prop::collection::vec(inner.clone(), 1..5).prop_map(|parts| parts.concat()),
+                1 => prop::collection::vec(inner.clone(), 2..4)
+                    .prop_map(|parts| format!("(?:{})", parts.join("|"))),
+                1 => (inner, prop::sample::select(vec!["*", "+", "?", "{2}", "{0,3}", "{1,20}"]))
+                    .prop_map(|(part, times)| format!("(?:{part}){times}")),
+            ]
+        })
+    }
+
+    fn texts() -> impl Strategy<Value = String> {
+        let piece = prop::sample::select(vec![
+            "a", "b", "c", "word", "WORD", "é", "к", " ", "-", "_", "1", "\n", "\u{200b}", "日本",
+            "wordé", "é word", "\u{301}", ".",
+        ]);
+        prop::collection::vec(piece, 0..24).prop_map(|pieces| pieces.concat())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(1_000))]
+
+        #[test]
+        fn either_way_says_what_the_regex_crate_says(source in sources(), text in texts()) {
+            let judge = regex::Regex::new(&source).unwrap();
+            let pattern = pattern(&source);
+            let budget = Budget::new();
+            prop_assert_eq!(pattern.matches(&text, &budget), judge.is_match(&text));
+            // The way of long texts, on a short one and on one that takes several windows.
+            let far = format!("{}{text}{}", "é-".repeat(1_500), " ".repeat(500));
+            for text in [text, far] {
+                if let Some(found) = pattern.found_guarded(&text, &budget) {
+                    prop_assert_eq!(found, judge.is_match(&text), "on {} bytes", text.len());
+                }
+                prop_assert_eq!(pattern.matches(&text, &budget), judge.is_match(&text));
+            }
+            prop_assert!(!budget.is_over());
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use model::{Level, LogSource, Tactic, Technique};
 use rsigma_parser::{ConditionExpr, Detection, Detections, Quantifier, SigmaRule, SigmaValue};
@@ -54,6 +55,21 @@ pub(crate) struct Rule {
     pub(crate) info: Arc<RuleInfo>,
     pub(crate) logsource: LogSource,
     pub(crate) expr: Expr,
+    pub(crate) fence: Fence,
+}
+
+/// Whether a loaded rule is shut off. It may be changed while the rule runs on other threads.
+#[derive(Debug, Default)]
+pub(crate) struct Fence(AtomicBool);
+
+impl Fence {
+    pub(crate) fn is_shut(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set(&self, shut: bool) {
+        self.0.store(shut, Ordering::Relaxed);
+    }
 }
 
 /// Limits against rules that are written to exhaust: nodes of one rule's tree.

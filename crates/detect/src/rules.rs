@@ -14,7 +14,7 @@ use crate::expr::Expr;
 use crate::item::Placeholders;
 use crate::problem::{Fault, RuleProblem, Severity, locate};
 use crate::program::{Program, Programs};
-use crate::rule::{self, Rule, RuleInfo};
+use crate::rule::{self, Fence, Rule, RuleInfo};
 use crate::table::Table;
 
 /// A rule file.
@@ -51,6 +51,8 @@ pub struct Rules {
     watched: FxHashMap<u32, Box<[u32]>>,
     table: Table,
     programs: Programs,
+    /// Shut when any rule is fenced off.
+    fences: Fence,
 }
 
 /// Hits kept for one rule, at most and at least, whatever the rule set.
@@ -205,6 +207,34 @@ impl Rules {
     pub fn hit_limit(&self) -> usize {
         let share = HITS_TOTAL / self.watched.len().max(1);
         share.clamp(*HITS.start(), *HITS.end())
+    }
+
+    /// Shuts a rule or correlation off, or opens it again, by its id; says how many have that id.
+    /// Detectors and correlators that run it see it with their next event. A rule that is shut
+    /// matches nothing, and a correlation forgets what it counted.
+    pub fn fence(&self, id: &str, shut: bool) -> usize {
+        let named = self.all_fences().filter(|(info, _)| *info.id == *id);
+        let count = named.inspect(|(_, fence)| fence.set(shut)).count();
+        self.fences.set(self.all_fences().any(|(_, fence)| fence.is_shut()));
+        count
+    }
+
+    /// The rules and correlations that are shut off.
+    pub fn fenced(&self) -> impl Iterator<Item = &RuleInfo> {
+        self.all_fences().filter(|(_, fence)| fence.is_shut()).map(|(info, _)| info)
+    }
+
+    fn all_fences(&self) -> impl Iterator<Item = (&RuleInfo, &Fence)> {
+        let plain = self.plain.iter().map(|rule| (&*rule.info, &rule.fence));
+        plain.chain(self.correlations.iter().map(|rule| (&*rule.info, &rule.fence)))
+    }
+
+    pub(crate) fn has_fences(&self) -> bool {
+        self.fences.is_shut()
+    }
+
+    pub(crate) fn is_fenced(&self, rule: u32) -> bool {
+        self.rule(rule).is_some_and(|rule| rule.fence.is_shut())
     }
 
     /// How many rules see events of a log source.
@@ -426,6 +456,7 @@ impl Loader {
                 info: Arc::new(info.clone()),
                 logsource,
                 expr,
+                fence: Fence::default(),
             })
             .collect();
         infos.extend(plan.correlations.iter().map(|correlation| (*correlation.info).clone()));
@@ -442,6 +473,7 @@ impl Loader {
             watched: plan.watched,
             table,
             programs: Programs::default(),
+            fences: Fence::default(),
         };
         (rules, self.problems)
     }

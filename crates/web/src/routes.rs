@@ -137,7 +137,9 @@ pub(crate) const ROUTES: &[Route] = routes! {
     POST "/api/v1/query" May(Hunt) => hunt::query, "Asks all events in SQL";
     GET "/api/v1/hunts" May(Read) => hunt::list, "The saved hunts";
     POST "/api/v1/hunts/{name}" May(Hunt) => hunt::run, "Runs a saved hunt";
-    GET "/api/v1/rules" May(Read) => live::rules, "The rules in force";
+    GET "/api/v1/rules" May(Read) => live::rules, "The rules in force, and what each costs";
+    POST "/api/v1/rules/{id}/lift" May(Content) => live::lift,
+        "Lets a rule run again that was shut off because it took too long";
     POST "/api/v1/content/reload" May(Content) => live::reload,
         "Loads rules, definitions and hunts anew; says what has mistakes";
     GET "/api/v1/senders" May(Read) => senders::list, "Who may deliver logs";

@@ -1,11 +1,10 @@
 //! How the floor is, what changes on it, and the audit trail.
 
-use detect::RuleInfo;
 use ledger::{AuditFilter, Changes, Entry, Page, Paging, Verified};
 
 use crate::access::{Caller, Permission};
-use crate::failure::Failure;
-use crate::live::{Floor, Status, from_ledger};
+use crate::failure::{Failure, Kind};
+use crate::live::{Floor, RuleInForce, Status, from_ledger};
 
 impl Floor {
     /// How the floor is.
@@ -21,12 +20,24 @@ impl Floor {
         self.reload().await
     }
 
-    /// The rules in force, by id.
-    pub fn rules(&self, caller: &Caller, paging: &Paging) -> Result<Page<RuleInfo>, Failure> {
+    /// The rules in force, by id, with what they cost.
+    pub fn rules(&self, caller: &Caller, paging: &Paging) -> Result<Page<RuleInForce>, Failure> {
         caller.may(Permission::Read)?;
-        let all = self.0.stages().rules.list().to_vec();
-        let by = |rule: &RuleInfo| format!("{}\u{1}{}", rule.id, rule.path);
+        let all = self.0.costs.tell(&self.0.stages().rules);
+        let by = |rule: &RuleInForce| format!("{}\u{1}{}", rule.info.id, rule.info.path);
         Page::of(all, "rules", paging, by).map_err(from_ledger)
+    }
+
+    /// Lets a rule run again that was shut off because it took too long.
+    pub async fn lift_rule(&self, caller: &Caller, id: &str) -> Result<(), Failure> {
+        let actor = caller.may(Permission::Content)?;
+        let known = self.0.costs.shut_off().into_iter().any(|shut| *shut.rule_id == *id);
+        if !known {
+            return Err(Failure::new(Kind::NotFound, "no rule of that id is shut off"));
+        }
+        self.note(actor, "rule.lift", id).await?;
+        self.0.costs.lift(id);
+        Ok(())
     }
 
     /// Listens to what changes from now on.

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use ledger::{Heard, Silent};
 use model::{Alert, AlertId, Entity, EntityKind, Hasher, Level, Micros, RiskPart};
 
+use super::costs::ShutOff;
 use super::floor::Inner;
 use super::from_ledger;
 use crate::failure::Failure;
@@ -23,6 +24,8 @@ const DELIVERIES: Micros = Micros::from_seconds(30 * 86_400);
 /// Findings stay in the ledger for as long; the lake has them for good.
 const FINDINGS: Micros = Micros::from_seconds(90 * 86_400);
 
+/// The rule that the alert of a rule that is shut off names.
+const SHUT_OFF_RULE: &str = "watchfloor-rule-shut-off";
 /// The rule that a silent source's alert names.
 const SILENT_RULE: &str = "watchfloor-source-silent";
 
@@ -34,6 +37,7 @@ pub(crate) fn run(inner: &Arc<Inner>) {
         if closing || heard.is_none_or(|last| last.elapsed() >= HEARD) {
             heard = Some(Instant::now());
             said(inner, "sources", sources(inner));
+            said(inner, "rules", rules(inner));
         }
         if closing {
             return;
@@ -123,6 +127,55 @@ fn alert(silent: &Silent, now: Micros) -> Alert {
             why: "nothing is seen of what happens there".to_owned(),
         }],
         reason,
+    }
+}
+
+/// Raises an alert for each rule that was shut off.
+fn rules(inner: &Inner) -> Result<(), Failure> {
+    let untold = inner.costs.take_untold();
+    if untold.is_empty() {
+        return Ok(());
+    }
+    let alerts: Vec<Alert> = untold.iter().map(shut_off).collect();
+    let raised = inner.runtime.block_on(inner.ledger.alerts().upsert(&alerts, crate::now()));
+    if let Err(error) = raised.map_err(from_ledger) {
+        inner.costs.put_back(untold);
+        return Err(error);
+    }
+    Ok(())
+}
+
+fn shut_off(shut: &ShutOff) -> Alert {
+    let id = Hasher::new("rule shut off")
+        .part(shut.rule_id.as_bytes())
+        .part(shut.version.as_bytes())
+        .number(shut.since.0 as u64);
+    let rule = Entity::new(EntityKind::Resource, &format!("rule {}", shut.rule_id));
+    Alert {
+        alert_id: AlertId::from(id),
+        rule_id: SHUT_OFF_RULE.into(),
+        rule_title: "A rule was shut off".into(),
+        description: "A detection rule took so long that it held up the others. It finds nothing \
+                      until somebody mends it or lets it run again. Events may have been written so \
+                      that this happens."
+            .into(),
+        entity: Some(rule.clone()),
+        entities: vec![rule],
+        level: Level::High,
+        count: 1,
+        first_time: shut.since,
+        last_time: shut.since,
+        finding_ids: Vec::new(),
+        tactics: Vec::new(),
+        techniques: Vec::new(),
+        source: "watchfloor".into(),
+        risk: 60,
+        risk_parts: vec![RiskPart {
+            name: "blindness".to_owned(),
+            points: 60,
+            why: "what the rule looks for is not seen".to_owned(),
+        }],
+        reason: format!("the rule \u{201c}{}\u{201d} was shut off: {}", shut.title, shut.why),
     }
 }
 

@@ -13,6 +13,7 @@ use ledger::Ledger;
 use model::Micros;
 use tokio::sync::Semaphore;
 
+use super::costs::{Costs, ShutOff};
 use super::fetch::{FetcherStatus, Fetchers};
 use super::figures::{Figures, Trouble};
 use super::keeper::{self, Conclusions, Keeper, KeeperHealth, Pace};
@@ -58,6 +59,7 @@ pub(crate) struct Inner {
     pub(crate) ledger: Ledger,
     pub(crate) keeper: Keeper,
     pub(crate) figures: Arc<Figures>,
+    pub(crate) costs: Costs,
     pub(crate) listeners: Mutex<Vec<(SocketKind, Listener)>>,
     pub(crate) fetchers: Fetchers,
     pub(crate) gate: Gate,
@@ -112,6 +114,8 @@ pub struct Status {
     pub matches_ahead: u64,
     /// Rules loaded, and files or rules that did not load.
     pub rules: usize,
+    /// Rules that are shut off because they took too long.
+    pub rules_shut_off: Vec<ShutOff>,
     /// Mistakes in the content: each names its file.
     pub content_problems: Vec<String>,
     /// Bytes that the write-ahead log takes, and may take.
@@ -161,6 +165,7 @@ impl Floor {
             ledger,
             keeper,
             figures: Arc::default(),
+            costs: Costs::default(),
             listeners: Mutex::default(),
             fetchers: Fetchers::default(),
             gate: Gate::default(),
@@ -285,6 +290,7 @@ impl Floor {
             findings: inner.figures.findings.load(Ordering::Relaxed),
             matches_ahead: inner.figures.ahead.load(Ordering::Relaxed),
             rules: stages.rules.list().len(),
+            rules_shut_off: inner.costs.shut_off(),
             content_problems: stages.problems(),
             log_bytes: inner.wal.metrics().disk_bytes,
             sockets: self.sockets(),

@@ -73,6 +73,7 @@ impl Line {
         let detectors = (0..floor.threads).map(|_| stages.rules.detector()).collect();
         let open = open.into_iter().map(|finding| (finding.finding_id, finding)).collect();
         let watermark = Watermark::at(watermark);
+        floor.costs.renew(&stages.rules);
         Self {
             floor,
             reader,
@@ -157,6 +158,7 @@ impl Line {
                 self.correlator = LiveCorrelator::new(Arc::clone(&stages.rules), limits);
             }
             self.detectors = (0..self.floor.threads).map(|_| stages.rules.detector()).collect();
+            self.floor.costs.renew(&stages.rules);
             self.stages = stages;
         }
     }
@@ -176,6 +178,7 @@ impl Line {
             return;
         };
         let now = crate::now();
+        self.floor.costs.count(&mut self.detectors, made.events, now);
         let received = numbered.iter().map(|one| one.delivery.received_at).max();
         drop(numbered);
         if !lost.is_empty()

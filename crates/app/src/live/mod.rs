@@ -4,6 +4,7 @@
 //! goes to the ledger at once, where people decide on it.
 
 mod chores;
+mod costs;
 mod fetch;
 mod figures;
 mod floor;
@@ -16,6 +17,7 @@ mod saved;
 mod triaging;
 mod watermark;
 
+pub use costs::{Cost, RuleInForce, ShutOff};
 pub use fetch::{FetcherStatus, LastError};
 pub use figures::Trouble;
 pub(crate) use floor::blocking;

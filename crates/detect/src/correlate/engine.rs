@@ -67,7 +67,9 @@ impl Engine {
             let (Some(rule), Some(lane)) = (correlations.get(*at), self.lanes.get_mut(*at)) else {
                 continue;
             };
-            if late {
+            if rule.fence.is_shut() {
+                // Neither counted nor left out: somebody wants it so.
+            } else if late {
                 lane.left_out.late += 1;
             } else if lane.weight > self.limits.total.saturating_mul(2) {
                 // Whoever feeds without ever asking.
@@ -96,6 +98,10 @@ impl Engine {
                 break;
             };
             let mut effects = Effects::default();
+            if rule.fence.is_shut() {
+                changes.settled.extend(lane.forget());
+                continue;
+            }
             lane.look(&look, &mut effects);
             let room = self.limits.rule.max(rule.needs().saturating_mul(4));
             if lane.weight > room.min(self.limits.total) {
@@ -181,13 +187,17 @@ fn reach(distances: impl Iterator<Item = (u64, usize)>, keep: usize) -> u64 {
     let mut all: Vec<(u64, usize)> = distances.collect();
     all.sort_unstable();
     let mut sum = 0_usize;
-    let mut reach = 0;
+    let (mut nearer, mut here) = (None, None);
     for (distance, weight) in all {
+        if here != Some(distance) {
+            nearer = here;
+            here = Some(distance);
+        }
         sum = sum.saturating_add(weight);
         if sum > keep {
-            return reach;
+            // Things at one distance stay or go together, but never all that there is.
+            return nearer.unwrap_or(distance);
         }
-        reach = distance;
     }
     u64::MAX
 }

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use model::Micros;
+use model::{FindingId, Micros};
 
 use super::changes::LeftOut;
 use super::group::{Effects, Group, Look, Move};
@@ -37,6 +37,14 @@ impl Lane {
             self.touched.push(key.clone());
         }
         group
+    }
+
+    /// Forgets all groups; says what findings were not settled.
+    pub(super) fn forget(&mut self) -> Vec<FindingId> {
+        let left_out = self.left_out;
+        let groups = std::mem::take(self).groups;
+        self.left_out = left_out;
+        groups.into_values().flat_map(|group| group.said.into_keys()).collect()
     }
 
     /// Looks at every group that wants it.

@@ -11,7 +11,7 @@ use rsigma_parser::{
 use rustc_hash::FxHashMap;
 
 use crate::problem::Fault;
-use crate::rule::{self, RuleInfo};
+use crate::rule::{self, Fence, RuleInfo};
 use crate::table::Table;
 
 /// A correlation rule as it was read.
@@ -37,6 +37,7 @@ pub(crate) enum Style {
 #[derive(Debug)]
 pub(crate) struct Correlation {
     pub(crate) info: Arc<RuleInfo>,
+    pub(crate) fence: Fence,
     /// Hash of its text and of the texts of all that it counts: while it stays, so does what is
     /// known of its groups.
     pub(crate) mark: [u8; 16],
@@ -353,6 +354,7 @@ fn make(source: &Source<'_>, parts: Vec<Part>) -> Result<Correlation, Fault> {
     let micros = |seconds: u64| Micros::from_seconds(i64::try_from(seconds).unwrap_or(i64::MAX));
     Ok(Correlation {
         info: Arc::new(info(source)),
+        fence: Fence::default(),
         mark: [0; 16],
         kind: rule.correlation_type,
         style: Style::Trailing,

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use app::ledger::{Entry, News, Verified};
-use app::{Floor, RuleInfo, Status};
+use app::{Floor, RuleInForce, Status};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::sse::{Event, KeepAlive, Sse};
@@ -16,9 +16,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::time::MissedTickBehavior;
 
-use super::{Listed, Whole};
+use super::{Listed, Path, Whole};
 use crate::caller::Came;
-use crate::describe::{self, Answers, Items, Operation};
+use crate::describe::{self, Answers, Items, NoContent, Operation};
 use crate::json::Json;
 use crate::problem::Problem;
 
@@ -88,8 +88,18 @@ pub(crate) async fn rules(
     State(floor): State<Floor>,
     came: Came,
     Listed(Whole {}, page): Listed<Whole>,
-) -> Result<Items<RuleInfo>, Problem> {
+) -> Result<Items<RuleInForce>, Problem> {
     Ok(Json(floor.rules(&came.caller, &page)?))
+}
+
+/// Lets a rule run again that was shut off because it took too long.
+pub(crate) async fn lift(
+    State(floor): State<Floor>,
+    came: Came,
+    Path(id): Path<String>,
+) -> Result<NoContent, Problem> {
+    floor.lift_rule(&came.caller, &id).await?;
+    Ok(NoContent)
 }
 
 /// How often it is asked whether the listener of a stream could still come in.

@@ -1,0 +1,242 @@
+//! What the rules in force cost, and which of them are shut off because they cost too much.
+//!
+//! Detectors count for themselves, in steps of about a nanosecond and without a clock; the line brings
+//! their counts here some times a second. A rule that burdens the line for a minute is shut off, which
+//! a person is told by an alert and undoes by lifting it. Until then the rest of the rules goes on at
+//! full speed. What a single event may cost is bounded in `detect`.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use detect::{Detector, RuleCost, RuleCosts, RuleInfo, Rules};
+use model::Micros;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+/// How often the line brings counts.
+const OFTEN: Micros = Micros(200_000);
+/// Over how long a rule is judged.
+const WINDOW: Micros = Micros::from_seconds(60);
+/// A rule that was given up on so many events of a window …
+const GIVEN_UP: u64 = 5;
+/// … and took so many steps for them (a twentieth of one core) is shut off.
+const VAIN_STEPS: u64 = 3_000_000_000;
+/// So is one that was never given up and takes a third of one core …
+const SLOW_STEPS: u64 = 20_000_000_000;
+/// … when that is so much for each event that the line cannot be fast.
+const SLOW_EACH: u64 = 100_000;
+
+/// A rule in force, with what it does.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct RuleInForce {
+    /// The rule.
+    #[serde(flatten)]
+    pub info: RuleInfo,
+    /// What it cost since the content was loaded.
+    pub cost: Cost,
+    /// Since when and why it is shut off, when it is.
+    pub shut_off: Option<ShutOff>,
+}
+
+/// What a rule cost since the content was loaded.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, JsonSchema)]
+pub struct Cost {
+    /// Events on which it was evaluated.
+    pub evaluated: u64,
+    /// Events that it matched.
+    pub matched: u64,
+    /// Events on which it was given up, because it would have taken too long. It may have matched them.
+    pub given_up: u64,
+    /// Its part of the work of all rules, 0 to 1.
+    pub share: f64,
+}
+
+/// A rule that the floor shut off.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct ShutOff {
+    /// The rule.
+    pub rule_id: Arc<str>,
+    /// Its version: another one is tried again.
+    pub version: Arc<str>,
+    /// Its title.
+    pub title: Arc<str>,
+    /// Since when.
+    pub since: Micros,
+    /// Why, in a sentence.
+    pub why: String,
+}
+
+/// The costs of the rules in force.
+#[derive(Debug, Default)]
+pub(crate) struct Costs(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    /// The rules that the counts are of.
+    rules: Arc<Rules>,
+    total: RuleCosts,
+    window: RuleCosts,
+    window_began: Micros,
+    /// Events of the window.
+    events: u64,
+    /// When counts were last brought.
+    brought: Micros,
+    /// By rule id.
+    shut_off: BTreeMap<Arc<str>, ShutOff>,
+    /// Those of which no alert tells yet.
+    untold: Vec<ShutOff>,
+}
+
+impl Costs {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Other rules come into force. What is shut off stays so while it is the same.
+    pub(crate) fn renew(&self, rules: &Arc<Rules>) {
+        let mut state = self.state();
+        let versions: HashMap<_, _> = rules.list().iter().map(|r| (&r.id, &r.version)).collect();
+        state.shut_off.retain(|id, shut| versions.get(id).is_some_and(|v| **v == shut.version));
+        for id in state.shut_off.keys() {
+            rules.fence(id, true);
+        }
+        let State { window_began, brought, shut_off, untold, .. } = std::mem::take(&mut *state);
+        let rules = Arc::clone(rules);
+        *state = State { rules, window_began, brought, shut_off, untold, ..State::default() };
+    }
+
+    /// Takes what detectors of the rules in force counted, now and then, and shuts off what burdens the
+    /// line. `events` were read since the last call.
+    pub(crate) fn count(&self, detectors: &mut [Detector], events: u64, now: Micros) {
+        let mut state = self.state();
+        let state = &mut *state;
+        state.events += events;
+        if now.0.saturating_sub(state.brought.0) < OFTEN.0 {
+            return;
+        }
+        state.brought = now;
+        if now.0.saturating_sub(state.window_began.0) >= WINDOW.0 {
+            state.window = RuleCosts::default();
+            state.window_began = now;
+            state.events = events;
+        }
+        let mut new = RuleCosts::default();
+        for detector in detectors {
+            detector.take_costs(&mut new);
+        }
+        state.window.take(&mut new.clone());
+        state.total.take(&mut new);
+        let rules = Arc::clone(&state.rules);
+        for (info, cost) in state.window.list(&rules) {
+            let Some(why) = burden(cost, state.events) else { continue };
+            if state.shut_off.contains_key(&info.id) {
+                continue;
+            }
+            tracing::error!(rule = &*info.id, title = &*info.title, why, "a rule is shut off");
+            rules.fence(&info.id, true);
+            let shut = ShutOff {
+                rule_id: Arc::clone(&info.id),
+                version: Arc::clone(&info.version),
+                title: Arc::clone(&info.title),
+                since: now,
+                why,
+            };
+            state.untold.push(shut.clone());
+            state.shut_off.insert(Arc::clone(&info.id), shut);
+        }
+    }
+
+    /// The rules that are shut off.
+    pub(crate) fn shut_off(&self) -> Vec<ShutOff> {
+        self.state().shut_off.values().cloned().collect()
+    }
+
+    /// Lets a rule run again; it is judged anew. False when it was not shut off.
+    pub(crate) fn lift(&self, id: &str) -> bool {
+        let mut state = self.state();
+        let known = state.shut_off.remove(id).is_some();
+        if known {
+            state.rules.fence(id, false);
+            state.window = RuleCosts::default();
+            state.events = 0;
+        }
+        known
+    }
+
+    /// Takes those of which no alert tells yet.
+    pub(crate) fn take_untold(&self) -> Vec<ShutOff> {
+        std::mem::take(&mut self.state().untold)
+    }
+
+    /// Puts back those of which no alert could be made.
+    pub(crate) fn put_back(&self, mut untold: Vec<ShutOff>) {
+        self.state().untold.append(&mut untold);
+    }
+
+    /// Rules with what they cost. Those that only come into force cost nothing yet.
+    pub(crate) fn tell(&self, rules: &Rules) -> Vec<RuleInForce> {
+        let state = self.state();
+        let all: u64 = state.total.list(&state.rules).map(|(_, cost)| cost.steps).sum();
+        let costs: HashMap<_, _> = state
+            .total
+            .list(&state.rules)
+            .map(|(info, c)| ((&info.id, &info.version), c))
+            .collect();
+        let told = rules.list().iter().map(|info| RuleInForce {
+            cost: costs.get(&(&info.id, &info.version)).map(|c| cost(*c, all)).unwrap_or_default(),
+            shut_off: state.shut_off.get(&info.id).filter(|s| s.version == info.version).cloned(),
+            info: info.clone(),
+        });
+        told.collect()
+    }
+}
+
+fn cost(cost: RuleCost, all: u64) -> Cost {
+    Cost {
+        evaluated: cost.evaluated,
+        matched: cost.matched,
+        given_up: cost.skipped,
+        share: cost.steps as f64 / all.max(1) as f64,
+    }
+}
+
+/// Why a rule that cost so much in one window, of so many events, must be shut off.
+fn burden(cost: RuleCost, events: u64) -> Option<String> {
+    let seconds = cost.steps as f64 / 1e9;
+    if cost.skipped >= GIVEN_UP && cost.steps >= VAIN_STEPS {
+        return Some(format!(
+            "within a minute it took {seconds:.1} seconds and had to be given up on {} events",
+            cost.skipped
+        ));
+    }
+    let each = cost.steps / events.max(1);
+    (cost.steps >= SLOW_STEPS && each >= SLOW_EACH).then(|| {
+        format!(
+            "within a minute it took {seconds:.0} seconds, {} microseconds for each event",
+            each / 1_000
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn steps(steps: u64, skipped: u64) -> RuleCost {
+        RuleCost { evaluated: 1_000, matched: 0, skipped, steps }
+    }
+
+    #[test]
+    fn only_what_burdens_the_line_is_shut_off() {
+        // Much work for very many events is what rules are for.
+        assert_eq!(burden(steps(50_000_000_000, 0), 10_000_000), None);
+        // A few big events are bounded by themselves: they must not blind a rule for all others.
+        assert_eq!(burden(steps(500_000_000, 5), 1_000), None);
+        assert_eq!(burden(steps(0, 100_000), 100_000), None);
+        assert!(
+            burden(steps(4_000_000_000, 40), 1_000).is_some_and(|why| why.contains("40 events"))
+        );
+        let why = burden(steps(30_000_000_000, 0), 100_000);
+        assert!(why.is_some_and(|why| why.contains("30 seconds, 300 microseconds")));
+    }
+}

@@ -11,7 +11,7 @@ use crate::failure::{Failure, Kind};
 /// Bytes of an answer that are read.
 const ANSWER: usize = 8 << 20;
 /// How long a request may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// How often a delivery that finds no room is tried again.
 const TRIES: u32 = 100;
 
@@ -52,7 +52,7 @@ impl Api {
     pub(super) fn log_in(&mut self, login: &str, password: &str) -> Result<(), Failure> {
         let form = serde_json::json!({ "login": login, "password": password });
         let answer = self.ask("/api/v1/login", Some(&form))?;
-        answer.told["csrf"].as_str().unwrap_or_default().clone_into(&mut self.csrf);
+        text(&answer.told, "/csrf").clone_into(&mut self.csrf);
         self.cookie = answer.cookie;
         Ok(())
     }
@@ -61,20 +61,20 @@ impl Api {
     pub(super) fn sender(&self, name: &str) -> Result<String, Failure> {
         let form = serde_json::json!({ "name": name });
         let answer = self.ask("/api/v1/senders", Some(&form))?;
-        Ok(answer.told["token"].as_str().unwrap_or_default().to_owned())
+        Ok(text(&answer.told, "/token").to_owned())
     }
 
     /// The rows of a list.
     pub(super) fn list(&self, path: &str) -> Result<Vec<Value>, Failure> {
-        match self.ask(path, None)?.told["items"].take() {
-            Value::Array(items) => Ok(items),
+        match self.ask(path, None)?.told.get_mut("items").map(Value::take) {
+            Some(Value::Array(items)) => Ok(items),
             _ => Ok(Vec::new()),
         }
     }
 
     /// How many events the floor has read.
     pub(super) fn events(&self) -> Result<u64, Failure> {
-        Ok(self.ask("/api/v1/status", None)?.told["events"].as_u64().unwrap_or_default())
+        Ok(number(&self.ask("/api/v1/status", None)?.told, "/events"))
     }
 
     /// Delivers, and comes again when there is no room.
@@ -130,6 +130,16 @@ impl Api {
             Ok(Answer { status, told, cookie, after })
         })
     }
+}
+
+/// The text at a place (RFC 6901); empty when there is none.
+pub(super) fn text<'v>(value: &'v Value, place: &str) -> &'v str {
+    value.pointer(place).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// The number at a place; zero when there is none.
+pub(super) fn number(value: &Value, place: &str) -> u64 {
+    value.pointer(place).and_then(Value::as_u64).unwrap_or_default()
 }
 
 /// What a floor answered.

@@ -16,10 +16,9 @@ use std::time::{Duration, Instant};
 
 use collect::Input;
 use normalize::Normalizer;
-use serde_json::Value;
 
 use crate::failure::Failure;
-use api::{Api, Syslog};
+use api::{Api, Syslog, number, text};
 use score::Score;
 use shift::Shift;
 
@@ -249,38 +248,37 @@ impl Watcher {
     }
 
     fn look(&mut self, api: &Api, tell: &mut dyn FnMut(Told)) -> Result<(), Failure> {
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let events = api.events()?.max(self.events);
         if std::mem::replace(&mut self.events, events) != events {
             self.news = Instant::now();
         }
         for row in api.list("/api/v1/alerts?order=latest&limit=100")?.iter().rev() {
-            let alert = &row["alert"];
-            let id = text(&alert["alert_id"]);
+            let id = text(row, "/alert/alert_id").to_owned();
             if self.alerts.insert(id.clone()) {
                 self.news = Instant::now();
-                let entity = &alert["entity"];
-                let entity = entity["value"].as_str().or(entity.as_str()).unwrap_or_default();
                 tell(Told::Alert {
                     id,
-                    level: text(&row["level"]),
-                    title: text(&alert["rule_title"]),
-                    entity: entity.to_owned(),
-                    first_time: text(&alert["first_time"]),
+                    level: text(row, "/level").to_owned(),
+                    title: text(row, "/alert/rule_title").to_owned(),
+                    entity: text(row, "/alert/entity/value").to_owned(),
+                    first_time: text(row, "/alert/first_time").to_owned(),
                 });
             }
         }
         for row in api.list("/api/v1/incidents?limit=100")?.iter().rev() {
-            let level = text(&row["level"]);
-            let number = row["number"].as_u64().unwrap_or_default();
-            if self.incidents.insert(number, level.clone()).as_ref() != Some(&level) {
-                let title = row["title"].as_str().or(row["told"]["title"].as_str());
+            let level = text(row, "/level").to_owned();
+            let incident = number(row, "/number");
+            if self.incidents.insert(incident, level.clone()).as_ref() != Some(&level) {
+                let title = match text(row, "/title") {
+                    "" => text(row, "/told/title"),
+                    said => said,
+                };
                 tell(Told::Incident {
-                    number,
+                    number: incident,
                     level,
-                    title: title.unwrap_or_default().to_owned(),
-                    risk: row["risk"].as_u64().unwrap_or_default(),
-                    alerts: row["alert_count"].as_u64().unwrap_or_default(),
+                    title: title.to_owned(),
+                    risk: number(row, "/risk"),
+                    alerts: number(row, "/alert_count"),
                 });
             }
         }

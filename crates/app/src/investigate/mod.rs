@@ -17,7 +17,7 @@ use std::sync::mpsc::{Receiver, sync_channel};
 
 use collect::Input;
 use detect::Hit;
-use lake::{FlawRow, RecordBatch, Run, RunRow, RunWriter, Table};
+use lake::{EventRows, FlawRow, RecordBatch, Run, RunRow, RunWriter, Table};
 use model::{Finding, Hasher, Incident, Level, Match, Micros};
 use triage::{Policy, Triaged};
 
@@ -153,11 +153,14 @@ pub fn investigate(stages: &Stages, options: &Options, meter: &Meter) -> Result<
         return Ok(Outcome { refused, ..unchanged(&past, &read.fed, stages)? });
     }
 
+    // The last events go to the disk while correlations are worked out.
+    let writer = run.writer();
+    writer.end_events();
     meter.enter("detecting");
     let spill = outlet.spill.into_inner().map_err(|_| defect("a worker thread failed"))?;
-    let sorted = detect_all(&mut read, spill, &past, stages, options, &run.writer(), meter)?;
+    let sorted = detect_all(&mut read, spill, &past, stages, options, &writer, meter)?;
     meter.enter("triage");
-    let (triaged, findings) = triage_all(sorted, &run.writer())?;
+    let (triaged, findings) = triage_all(sorted, &writer)?;
 
     meter.enter("writing");
     let outcome = finish(&read, &past, &triaged, findings, stages);
@@ -224,6 +227,10 @@ struct ToRun {
 }
 
 impl Outlet for ToRun {
+    fn events(&self, rows: &mut EventRows) -> Result<(), String> {
+        self.writer.write_events(rows).map_err(|e| e.to_string())
+    }
+
     fn rows(&self, table: Table, batch: RecordBatch) -> Result<(), String> {
         self.writer.write(table, batch).map_err(|e| e.to_string())
     }

@@ -20,6 +20,9 @@ pub(crate) fn log_statistics(table: Table, metadata: &ParquetMetaData) -> String
         for group in metadata.row_groups() {
             let Some(chunk) = group.columns().iter().find(|c| c.column_path().string() == *name)
             else {
+                // A file leaves out columns of which it has no value.
+                let rows = group.num_rows() as u64;
+                null_count = null_count.map(|sum| sum + rows);
                 continue;
             };
             let statistics = chunk.statistics();

@@ -66,6 +66,8 @@ impl Encoder {
         gathered.fill(plan, ordered);
         let values = gathered.values(plan, ordered);
         part.begin(&values);
+        // What is found out with the first page of texts holds for the column's other parts.
+        let mut texts = Effort::Tried;
         let mut chunks = Vec::with_capacity(ordered.parts.len());
         for place in &ordered.parts {
             let ids = gathered.ids.get(place.rows.clone()).unwrap_or_default();
@@ -81,7 +83,9 @@ impl Encoder {
             }
             let layout = part.layout(plan, &values);
             let (press, levels, page) = (&mut *press, &mut *levels, &mut *page);
-            let writing = Writing { plan, values: &values, part, layout, press, levels, page };
+            let texts = &mut texts;
+            let writing =
+                Writing { plan, values: &values, part, layout, texts, press, levels, page };
             chunks.push(Some(writing.chunk(ids)?));
         }
         Ok(chunks)
@@ -94,6 +98,9 @@ struct Writing<'w> {
     values: &'w Values<'w>,
     part: &'w Part,
     layout: Layout,
+    /// The effort that texts are worth that do not repeat: they are most of a lake, but only some of
+    /// them are worth much work.
+    texts: &'w mut Effort,
     press: &'w mut Press,
     levels: &'w mut Vec<u32>,
     page: &'w mut Vec<u8>,
@@ -102,7 +109,8 @@ struct Writing<'w> {
 impl Writing<'_> {
     fn chunk(self, ids: &[u32]) -> Result<Chunk> {
         let Self { plan, values, part, layout, .. } = self;
-        let mut pages = Pages::new(plan, effort_of(plan, layout));
+        let is_text = plan.stuff.is_text() && layout == Layout::Plain;
+        let mut pages = Pages::new(plan, if is_text { *self.texts } else { Effort::Usual });
         let dictionary = part.dictionary.as_slice();
         if layout == Layout::Dictionary {
             self.page.clear();
@@ -136,6 +144,9 @@ impl Writing<'_> {
             let buf = self.press.pack(self.page, &mut pages.effort)?;
             pages.data(buf, self.page.len(), encoding, page, values)?;
         }
+        if is_text {
+            *self.texts = pages.effort;
+        }
         let lacking = ids.len() - part.ids.len();
         let bounds = part.bounds(values).filter(|_| plan.has_bounds());
         let statistics = (plan.kind != Kind::Lines)
@@ -151,12 +162,6 @@ fn filter(values: &Values<'_>, part: &Part, layout: Layout, wrong: f64) -> Resul
     let mut filter = Sbbf::new_with_ndv_fpp(sought.len() as u64, wrong)?;
     sought.iter().for_each(|id| filter.insert(values.text(*id)));
     Ok(filter)
-}
-
-/// Texts that do not repeat are most of a lake, but only some of them are worth much work.
-fn effort_of(plan: &Plan, layout: Layout) -> Effort {
-    let is_tried = plan.stuff.is_text() && layout == Layout::Plain;
-    if is_tried { Effort::Tried } else { Effort::Usual }
 }
 
 /// The pages of a chunk, as they will lie in the file.

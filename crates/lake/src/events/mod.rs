@@ -48,9 +48,20 @@ pub(crate) struct EventsWriter {
     rows: usize,
     bytes: usize,
     files: Files,
-    /// Open files by day, with the path and the order of opening.
-    open: BTreeMap<String, (SerializedFileWriter<File>, String, usize)>,
+    /// Open files by day.
+    open: BTreeMap<String, Open>,
     opened: usize,
+}
+
+/// A file that row groups are added to.
+struct Open {
+    writer: SerializedFileWriter<File>,
+    path: String,
+    /// How many were opened before it.
+    number: usize,
+    /// Which columns it has. Those of which it has no value are left out, as the table format allows:
+    /// what is said of three hundred empty columns is more than a small file's values.
+    columns: Vec<bool>,
 }
 
 impl EventsWriter {
@@ -84,8 +95,8 @@ impl EventsWriter {
     /// Writes what is held, ends all files, and brings them to the disk.
     pub(crate) fn finish(mut self) -> Result<Vec<Written>> {
         self.flush()?;
-        while let Some((day, (writer, path, _))) = self.open.pop_first() {
-            end(&mut self.files, day, writer, path)?;
+        while let Some((day, open)) = self.open.pop_first() {
+            end(&mut self.files, day, open)?;
         }
         self.files.finish()
     }
@@ -108,45 +119,54 @@ impl EventsWriter {
         Ok(batches)
     }
 
-    /// Writes a row group of `rows` rows.
+    /// Writes a row group of `rows` rows. One with a column that the day's file lacks begins another file.
     fn write(&mut self, day: &str, rows: usize, chunks: Vec<Option<Chunk>>) -> Result<()> {
-        if !self.open.contains_key(day) {
-            self.open_file(day)?;
-        }
-        let Some((writer, ..)) = self.open.get_mut(day) else { return Ok(()) };
-        append(writer, &self.plans, rows, chunks).map_err(failed)?;
-        if writer.bytes_written() >= FILE_BYTES
-            && let Some((writer, path, _)) = self.open.remove(day)
+        let plans = self.plans.columns.iter();
+        let needed = plans.zip(&chunks).map(|(plan, chunk)| chunk.is_some() || !plan.may_lack());
+        let mut needed: Vec<bool> = needed.collect();
+        let lacks = |open: &Open| needed.iter().zip(&open.columns).any(|(n, has)| *n && !has);
+        if self.open.get(day).is_some_and(lacks)
+            && let Some(open) = self.open.remove(day)
         {
-            end(&mut self.files, day.to_owned(), writer, path)?;
+            needed.iter_mut().zip(&open.columns).for_each(|(needed, had)| *needed |= had);
+            end(&mut self.files, day.to_owned(), open)?;
+        }
+        if !self.open.contains_key(day) {
+            self.open_file(day, needed)?;
+        }
+        let Some(open) = self.open.get_mut(day) else { return Ok(()) };
+        append(open, &self.plans, rows, chunks).map_err(failed)?;
+        if open.writer.bytes_written() >= FILE_BYTES
+            && let Some(open) = self.open.remove(day)
+        {
+            end(&mut self.files, day.to_owned(), open)?;
         }
         Ok(())
     }
 
-    fn open_file(&mut self, day: &str) -> Result<()> {
+    fn open_file(&mut self, day: &str, columns: Vec<bool>) -> Result<()> {
         if self.open.len() >= OPEN_FILES {
-            let oldest = self.open.iter().min_by_key(|(_, open)| open.2);
+            let oldest = self.open.iter().min_by_key(|(_, open)| open.number);
             if let Some(day) = oldest.map(|(day, _)| day.clone())
-                && let Some((writer, path, _)) = self.open.remove(&day)
+                && let Some(open) = self.open.remove(&day)
             {
-                end(&mut self.files, day, writer, path)?;
+                end(&mut self.files, day, open)?;
             }
         }
         let (file, path) = self.files.create(Some(day))?;
-        let (schema, properties) = (self.plans.schema.clone(), self.plans.properties.clone());
-        let writer = SerializedFileWriter::new(file, schema, properties).map_err(failed)?;
-        self.open.insert(day.to_owned(), (writer, path, self.opened));
+        let properties = self.plans.properties.clone();
+        let schema = self.plans.schema_of(&columns);
+        let writer = schema.and_then(|schema| SerializedFileWriter::new(file, schema, properties));
+        let writer = writer.map_err(failed)?;
+        let number = self.opened;
         self.opened += 1;
+        self.open.insert(day.to_owned(), Open { writer, path, number, columns });
         Ok(())
     }
 }
 
-fn end(
-    files: &mut Files,
-    day: String,
-    mut writer: SerializedFileWriter<File>,
-    path: String,
-) -> Result<()> {
+fn end(files: &mut Files, day: String, open: Open) -> Result<()> {
+    let Open { mut writer, path, .. } = open;
     let metadata = writer.finish().map_err(failed)?;
     files.end(writer.inner(), path, Some(day), &metadata)
 }
@@ -200,13 +220,14 @@ fn encode(
 
 /// Appends a row group to a file.
 fn append(
-    writer: &mut SerializedFileWriter<File>,
+    open: &mut Open,
     plans: &Plans,
     rows: usize,
     chunks: Vec<Option<Chunk>>,
 ) -> ParquetResult<()> {
-    let mut group = writer.next_row_group()?;
-    for (plan, chunk) in plans.columns.iter().zip(chunks) {
+    let mut group = open.writer.next_row_group()?;
+    let columns = plans.columns.iter().zip(chunks).zip(&open.columns);
+    for ((plan, chunk), _) in columns.filter(|(_, has)| **has) {
         let Chunk { bytes, close } = chunk.map_or_else(|| chunk::empty(plan, rows), Ok)?;
         group.append_column(&bytes, close)?;
     }

@@ -3,10 +3,10 @@
 
 use std::sync::Arc;
 
-use deltalake::parquet::arrow::{ArrowSchemaConverter, add_encoded_arrow_schema_to_metadata};
+use deltalake::parquet::arrow::ArrowSchemaConverter;
 use deltalake::parquet::errors::Result;
 use deltalake::parquet::file::properties::{WriterProperties, WriterPropertiesPtr, WriterVersion};
-use deltalake::parquet::schema::types::{ColumnDescPtr, TypePtr};
+use deltalake::parquet::schema::types::{ColumnDescPtr, Type, TypePtr};
 use rustc_hash::FxHashMap;
 
 use crate::cells::Stuff;
@@ -55,7 +55,7 @@ impl Plan {
 /// The plans for all columns, and what a file of them needs.
 pub(super) struct Plans {
     pub(super) columns: Vec<Plan>,
-    pub(super) schema: TypePtr,
+    schema: TypePtr,
     pub(super) properties: WriterPropertiesPtr,
 }
 
@@ -63,11 +63,11 @@ impl Plans {
     /// The plans for `events`.
     pub(super) fn new() -> Result<Self> {
         let schema = Table::Events.file_schema();
-        let mut properties = WriterProperties::builder()
+        // The Arrow schema stays out of the files: it would say again what Parquet's own says.
+        let properties = WriterProperties::builder()
             .set_created_by(concat!("watchfloor ", env!("CARGO_PKG_VERSION")).to_owned())
             .set_writer_version(WriterVersion::PARQUET_1_0)
             .build();
-        add_encoded_arrow_schema_to_metadata(&schema, &mut properties);
         let parquet = ArrowSchemaConverter::new().convert(&schema)?;
         let ocsf: FxHashMap<_, _> = ocsf::COLUMNS.iter().map(|c| (c.name, c)).collect();
         let fields = schema.fields().iter().zip(parquet.columns()).enumerate();
@@ -89,6 +89,14 @@ impl Plans {
             schema: parquet.root_schema_ptr(),
             properties: Arc::new(properties),
         })
+    }
+
+    /// The schema of a file with some of the columns.
+    pub(super) fn schema_of(&self, columns: &[bool]) -> Result<TypePtr> {
+        let fields = self.schema.get_fields().iter().zip(columns);
+        let fields = fields.filter(|(_, has)| **has).map(|(field, _)| Arc::clone(field));
+        let builder = Type::group_type_builder(self.schema.name());
+        Ok(Arc::new(builder.with_fields(fields.collect()).build()?))
     }
 }
 

@@ -13,7 +13,7 @@ pub(super) enum Effort {
     None,
     /// Numbers and dictionaries.
     Usual,
-    /// Found out with the first page: little or much.
+    /// Found out with the first page that is large enough to tell: little or much.
     Tried,
     /// Texts of which much work would not save more.
     Little,
@@ -21,6 +21,8 @@ pub(super) enum Effort {
     Much,
 }
 
+/// Bytes of a page that tell how much work others are worth.
+const TELLING: usize = 64 << 10;
 /// Bytes of a hundred that much work must save to be worth it.
 const WORTH: usize = 1;
 
@@ -66,7 +68,9 @@ impl Press {
         pack(&mut self.little, page, &mut self.packed)?;
         pack(&mut self.much, page, &mut self.other)?;
         let saved = self.packed.len().saturating_sub(self.other.len());
-        *effort = if saved * 100 > page.len() * WORTH { Effort::Much } else { Effort::Little };
+        if page.len() >= TELLING {
+            *effort = if saved * 100 > page.len() * WORTH { Effort::Much } else { Effort::Little };
+        }
         let least = if saved > 0 { &self.other } else { &self.packed };
         Ok(Bytes::copy_from_slice(least))
     }

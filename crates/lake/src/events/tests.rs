@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use arrow::array::{
     Array, ArrayRef, AsArray as _, BinaryArray, BooleanArray, Float64Array, Int32Array, Int64Array,
-    StringArray, TimestampMicrosecondArray, UInt32Array,
+    StringArray, TimestampMicrosecondArray, UInt32Array, new_null_array,
 };
 use arrow::compute::{concat_batches, take_record_batch};
 use arrow::datatypes::{DataType, Int64Type, TimestampMicrosecondType};
@@ -113,6 +113,16 @@ fn write(folder: &Path, batch: &RecordBatch) -> Vec<Written> {
     writer.finish().unwrap()
 }
 
+/// A batch with the columns that its file leaves out.
+fn whole(batch: &RecordBatch) -> RecordBatch {
+    let schema = Table::Events.file_schema();
+    let columns = schema.fields().iter().map(|field| {
+        let empty = || new_null_array(field.data_type(), batch.num_rows());
+        batch.column_by_name(field.name()).cloned().unwrap_or_else(empty)
+    });
+    RecordBatch::try_new(Arc::clone(&schema), columns.collect()).unwrap()
+}
+
 /// The row groups of a file.
 fn read(path: &Path) -> Vec<RecordBatch> {
     let read = |group| {
@@ -123,7 +133,7 @@ fn read(path: &Path) -> Vec<RecordBatch> {
             return None;
         }
         let reader = reader.with_batch_size(GROUP_ROWS).with_row_groups(vec![group]);
-        let batches: Vec<_> = reader.build().unwrap().map(|batch| batch.unwrap()).collect();
+        let batches: Vec<_> = reader.build().unwrap().map(|batch| whole(&batch.unwrap())).collect();
         Some(concat_batches(&Table::Events.file_schema(), &batches).unwrap())
     };
     (0..).map_while(read).collect()
@@ -195,7 +205,9 @@ fn check_group(
     let metadata = reader.metadata();
     let group = reader.get_row_group(number).unwrap();
     let (mut bounded, mut filtered) = (0, 0);
-    for (at, array) in rows.columns().iter().enumerate() {
+    let columns = metadata.file_metadata().schema_descr().columns().iter();
+    for (at, column) in columns.enumerate() {
+        let array = rows.column_by_name(column.name()).unwrap();
         let Some(texts) = array.as_string_opt::<i32>() else { continue };
         if let Some(filter) = group.get_column_bloom_filter(at) {
             filtered += 1;
@@ -222,4 +234,48 @@ fn check_group(
         }
     }
     (bounded, filtered)
+}
+
+/// Rows of one day with a value in one more column.
+fn narrow(name: &str, rows: usize) -> EventRows {
+    let schema = Table::Events.file_schema();
+    let columns = schema.fields().iter().map(|field| -> ArrayRef {
+        match field.name().as_str() {
+            "time" => Arc::new(TimestampMicrosecondArray::from(vec![7; rows]).with_timezone("UTC")),
+            "class_uid" => {
+                arrow::compute::cast(&Int64Array::from(vec![3_001; rows]), field.data_type())
+                    .unwrap()
+            }
+            own if own == name => Arc::new(StringArray::from(vec!["a"; rows])),
+            _ => new_null_array(field.data_type(), rows),
+        }
+    });
+    let batch = RecordBatch::try_new(Arc::clone(&schema), columns.collect()).unwrap();
+    let mut made = EventRows::new();
+    made.push_batch(&batch);
+    made
+}
+
+#[test]
+fn a_file_leaves_out_columns_of_which_it_has_no_value() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut writer = EventsWriter::new(Files::new(Table::Events, folder.path(), "t-"), 2).unwrap();
+    for name in ["native", "native", "raw_data", "native"] {
+        writer.push(narrow(name, 3_000)).unwrap();
+        writer.flush().unwrap();
+    }
+    let files: Vec<_> = writer
+        .finish()
+        .unwrap()
+        .into_iter()
+        .map(|file| {
+            let path = folder.path().join("events").join(&file.path);
+            let reader = SerializedFileReader::new(File::open(path).unwrap()).unwrap();
+            let schema = reader.metadata().file_metadata().schema_descr();
+            let names: Vec<_> = schema.columns().iter().map(|c| c.name().to_owned()).collect();
+            (reader.num_row_groups(), names.join(" "))
+        })
+        .collect();
+    let expected = [(2, "time class_uid native"), (2, "time class_uid native raw_data")];
+    assert_eq!(files, expected.map(|(groups, names)| (groups, names.to_owned())));
 }

@@ -23,6 +23,8 @@ pub(super) enum Effort {
 
 /// Bytes of a page that tell how much work others are worth.
 const TELLING: usize = 64 << 10;
+/// Where little work makes this part of a page, much work could not save enough.
+const ENOUGH: usize = 20;
 /// Bytes of a hundred that much work must save to be worth it.
 const WORTH: usize = 1;
 
@@ -66,6 +68,12 @@ impl Press {
 
     fn tried(&mut self, page: &[u8], effort: &mut Effort) -> io::Result<Bytes> {
         pack(&mut self.little, page, &mut self.packed)?;
+        if self.packed.len() * ENOUGH <= page.len() {
+            if page.len() >= TELLING {
+                *effort = Effort::Little;
+            }
+            return Ok(Bytes::copy_from_slice(&self.packed));
+        }
         pack(&mut self.much, page, &mut self.other)?;
         let saved = self.packed.len().saturating_sub(self.other.len());
         if page.len() >= TELLING {

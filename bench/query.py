@@ -122,7 +122,7 @@ class Lake:
     def duck_setup(self):
         """The SQL that gives DuckDB the same tables, read from the same files."""
         files = ", ".join(f"'{path}'" for path in self.live_files())
-        source = f"read_parquet([{files}], hive_partitioning = true)"
+        source = f"read_parquet([{files}], hive_partitioning = true, union_by_name = true)"
         lines = ["SET TimeZone = 'UTC'", f"CREATE VIEW events AS SELECT * FROM {source}"]
         for name, uid in VIEWS.items():
             lines.append(f"CREATE VIEW {name} AS SELECT * FROM events WHERE class_uid = {uid}")

@@ -90,7 +90,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("typst-pdf", &["report"]),
     ("x509-parser", &["collect"]),
     ("zip", &["collect"]),
-    ("zstd", &["collect"]),
+    ("zstd", &["collect", "lake"]),
 ];
 
 /// Rooms that touch nothing outside themselves: no files, network, clock, threads or logging.

@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::time::Instant;
 
-use lake::{EventRows, Lake, Table};
+use lake::{EventRows, Lake};
 use model::{Digest, LogSource, Micros, Provenance, Value};
 use ocsf::{ColumnId, Event, Scalar};
 use serde_json::json;
@@ -416,10 +416,7 @@ async fn main() {
         rows.push(&event, &provenance, Micros(START), &native, line.as_bytes(), &source);
         pushing += push.elapsed();
         if rows.len() == BATCH || n + 1 == events {
-            let push = Instant::now();
-            let batch = rows.finish().unwrap();
-            pushing += push.elapsed();
-            writer.write(Table::Events, batch).unwrap();
+            writer.write_events(&mut rows).unwrap();
         }
     }
     raw.flush().unwrap();

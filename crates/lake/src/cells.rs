@@ -1,162 +1,202 @@
-//! One column of a batch under construction. Most columns of an event are null, so a column is not
-//! told of the rows that it has no part in: the gap is filled when the next value comes, or at the
-//! end. The cost is that of the values that are there.
+//! One column of some rows of events. Most columns of an event are null, so a column holds the values
+//! that are there, each with its row: an absent value costs nothing, neither here nor when the column
+//! is laid down.
 
-#![allow(clippy::unit_arg)] // `done(append, size)` says both what is done and what it costs.
-
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, BinaryBuilder, BooleanBuilder, Float64Builder, Int32Builder, Int64Builder,
-    StringBuilder, TimestampMicrosecondBuilder, new_null_array,
+    Array, ArrayRef, AsArray as _, BinaryBuilder, BooleanBuilder, Float64Builder, Int32Builder,
+    Int64Builder, StringBuilder, TimestampMicrosecondBuilder, new_null_array,
 };
-use arrow::datatypes::DataType;
+use arrow::datatypes::{
+    DataType, Float64Type, Int32Type, Int64Type, TimeUnit, TimestampMicrosecondType,
+};
 
-use crate::schema::instant;
-
-/// The builder of one column.
-#[derive(Debug)]
-pub(crate) enum Cells {
+/// What the values of a column are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stuff {
     /// Text.
-    Text(StringBuilder),
-    /// 32-bit whole numbers.
-    Int(Int32Builder),
-    /// 64-bit whole numbers.
-    Long(Int64Builder),
-    /// Floating numbers.
-    Double(Float64Builder),
-    /// Truth values.
-    Bool(BooleanBuilder),
-    /// Instants.
-    Time(TimestampMicrosecondBuilder),
+    Text,
     /// Bytes.
-    Bytes(BinaryBuilder),
+    Bytes,
+    /// 32-bit whole numbers.
+    Int,
+    /// 64-bit whole numbers.
+    Long,
+    /// Floating numbers.
+    Double,
+    /// Truth values.
+    Bool,
+    /// Instants, in microseconds.
+    Time,
 }
 
-/// Runs the same call on whichever builder it is.
-macro_rules! each {
-    ($cells:expr, $builder:ident => $call:expr) => {
-        match $cells {
-            Cells::Text($builder) => $call,
-            Cells::Int($builder) => $call,
-            Cells::Long($builder) => $call,
-            Cells::Double($builder) => $call,
-            Cells::Bool($builder) => $call,
-            Cells::Time($builder) => $call,
-            Cells::Bytes($builder) => $call,
+impl Stuff {
+    /// What a column of that Arrow type is made of; none for types that events have no column of.
+    pub(crate) fn of(data_type: &DataType) -> Option<Self> {
+        match data_type {
+            DataType::Utf8 => Some(Self::Text),
+            DataType::Binary => Some(Self::Bytes),
+            DataType::Int32 => Some(Self::Int),
+            DataType::Int64 => Some(Self::Long),
+            DataType::Float64 => Some(Self::Double),
+            DataType::Boolean => Some(Self::Bool),
+            DataType::Timestamp(TimeUnit::Microsecond, _) => Some(Self::Time),
+            _ => None,
         }
-    };
+    }
+
+    /// True for what has a length of its own.
+    pub(crate) fn is_text(self) -> bool {
+        matches!(self, Self::Text | Self::Bytes)
+    }
+}
+
+/// A column: the values that are there, in order of their rows.
+#[derive(Debug)]
+pub(crate) struct Cells {
+    stuff: Stuff,
+    /// The row of each value.
+    rows: Vec<u32>,
+    /// Where each text ends in `bytes`.
+    ends: Vec<u32>,
+    /// All texts, one after the other.
+    bytes: Vec<u8>,
+    /// All numbers: floating ones by their bits, truth values as 0 and 1.
+    numbers: Vec<i64>,
 }
 
 impl Cells {
-    /// An empty column of an OCSF kind.
-    pub(crate) fn of(kind: ocsf::Kind) -> Self {
-        match kind {
-            ocsf::Kind::Text | ocsf::Kind::Json => Self::text(),
-            ocsf::Kind::Int | ocsf::Kind::Long => Self::long(),
-            ocsf::Kind::Double => Self::Double(Float64Builder::new()),
-            ocsf::Kind::Bool => Self::Bool(BooleanBuilder::new()),
-            ocsf::Kind::Time => Self::time(),
+    /// An empty column.
+    pub(crate) fn new(stuff: Stuff) -> Self {
+        let (rows, ends, bytes, numbers) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Self { stuff, rows, ends, bytes, numbers }
+    }
+
+    /// An empty column with memory for as many values as this one has.
+    pub(crate) fn like(&self) -> Self {
+        Self {
+            stuff: self.stuff,
+            rows: Vec::with_capacity(self.rows.len()),
+            ends: Vec::with_capacity(self.ends.len()),
+            bytes: Vec::with_capacity(self.bytes.len()),
+            numbers: Vec::with_capacity(self.numbers.len()),
         }
     }
 
-    /// An empty column of text.
-    pub(crate) fn text() -> Self {
-        Self::Text(StringBuilder::new())
+    /// How many values are there.
+    pub(crate) fn values(&self) -> usize {
+        self.rows.len()
     }
 
-    /// An empty column of 64-bit numbers.
-    pub(crate) fn long() -> Self {
-        Self::Long(Int64Builder::new())
+    /// The row of each value.
+    pub(crate) fn rows(&self) -> &[u32] {
+        &self.rows
     }
 
-    /// An empty column of 32-bit numbers.
-    pub(crate) fn int() -> Self {
-        Self::Int(Int32Builder::new())
+    /// Each number; empty in a column of texts.
+    pub(crate) fn numbers(&self) -> &[i64] {
+        &self.numbers
     }
 
-    /// An empty column of instants.
-    pub(crate) fn time() -> Self {
-        Self::Time(TimestampMicrosecondBuilder::new().with_data_type(instant()))
+    /// Each text; none in a column of numbers.
+    pub(crate) fn texts(&self) -> impl Iterator<Item = &[u8]> {
+        let mut start = 0;
+        self.ends.iter().map(move |end| {
+            let text = self.bytes.get(start..*end as usize).unwrap_or_default();
+            start = *end as usize;
+            text
+        })
     }
 
-    /// An empty column of bytes.
-    pub(crate) fn bytes() -> Self {
-        Self::Bytes(BinaryBuilder::new())
+    /// All texts, one after the other.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
     }
 
-    /// How many rows it knows of.
-    pub(crate) fn len(&self) -> usize {
-        use arrow::array::ArrayBuilder as _;
-        each!(self, builder => builder.len())
+    /// Bytes of memory that are kept for values.
+    pub(crate) fn capacity(&self) -> usize {
+        let words = self.rows.capacity() + self.ends.capacity();
+        words * 4 + self.bytes.capacity() + self.numbers.capacity() * 8
     }
 
-    /// Fills up with nulls to `rows`. False when the row is taken: the first value wins.
-    pub(crate) fn reach(&mut self, rows: usize) -> bool {
-        let len = self.len();
-        if len < rows {
-            each!(self, builder => builder.append_nulls(rows - len));
-        }
-        len <= rows
+    /// Forgets the values and keeps the memory.
+    pub(crate) fn clear(&mut self) {
+        self.rows.clear();
+        self.ends.clear();
+        self.bytes.clear();
+        self.numbers.clear();
     }
 
-    /// Puts text at `row`; returns how many bytes were kept.
+    /// True when `row` has a value: the first one wins.
+    fn has(&self, row: usize) -> bool {
+        self.rows.last().is_some_and(|last| *last as usize >= row)
+    }
+
+    fn add_number(&mut self, row: usize, n: i64) -> usize {
+        self.rows.push(row as u32);
+        self.numbers.push(n);
+        size_of::<(u32, i64)>()
+    }
+
+    /// Makes a text of the bytes that were added at the end. Past 4 GiB there is no place for more:
+    /// rows are handed on long before.
+    fn end_text(&mut self, row: usize) -> usize {
+        let start = self.ends.last().copied().unwrap_or(0);
+        let Ok(end) = u32::try_from(self.bytes.len()) else {
+            self.bytes.truncate(start as usize);
+            return 0;
+        };
+        self.rows.push(row as u32);
+        self.ends.push(end);
+        (end - start) as usize + size_of::<[u32; 2]>()
+    }
+
+    fn add_bytes(&mut self, row: usize, bytes: &[u8]) -> usize {
+        self.bytes.extend_from_slice(bytes);
+        self.end_text(row)
+    }
+
+    /// Puts text at `row`; returns the bytes that it takes.
     pub(crate) fn put_text(&mut self, row: usize, text: &str) -> usize {
-        if !self.reach(row) {
+        if self.has(row) {
             return 0;
         }
-        match self {
-            Self::Text(builder) => {
-                builder.append_value(text);
-                text.len()
-            }
+        match self.stuff {
+            Stuff::Text => self.add_bytes(row, text.as_bytes()),
             // A number that its source spelled as text, in a column of numbers.
-            Self::Int(builder) => {
-                text.trim().parse().ok().map_or(0, |n| done(builder.append_value(n), 4))
-            }
-            Self::Long(builder) => {
-                text.trim().parse().ok().map_or(0, |n| done(builder.append_value(n), 8))
-            }
-            Self::Double(builder) => {
-                text.trim().parse().ok().map_or(0, |x| done(builder.append_value(x), 8))
-            }
-            Self::Bool(builder) => {
-                text.trim().parse().ok().map_or(0, |b| done(builder.append_value(b), 1))
-            }
-            Self::Time(_) | Self::Bytes(_) => 0,
+            Stuff::Int => text.trim().parse().map_or(0, |n: i32| self.add_number(row, n.into())),
+            Stuff::Long => text.trim().parse().map_or(0, |n| self.add_number(row, n)),
+            Stuff::Double => text.trim().parse().map_or(0, |x: f64| self.add_number(row, bits(x))),
+            Stuff::Bool => text.trim().parse().map_or(0, |b: bool| self.add_number(row, b.into())),
+            Stuff::Time | Stuff::Bytes => 0,
         }
     }
 
-    /// Puts a whole number at `row`; returns how many bytes were kept.
+    /// Puts a whole number at `row`; returns the bytes that it takes.
     pub(crate) fn put_long(&mut self, row: usize, n: i64) -> usize {
-        if !self.reach(row) {
+        if self.has(row) {
             return 0;
         }
-        match self {
-            Self::Int(builder) => i32::try_from(n).map_or(0, |n| done(builder.append_value(n), 4)),
-            Self::Long(builder) => done(builder.append_value(n), 8),
-            Self::Double(builder) => done(builder.append_value(n as f64), 8),
-            Self::Time(builder) => done(builder.append_value(n), 8),
-            Self::Text(builder) => {
-                let text = n.to_string();
-                done(builder.append_value(&text), text.len())
-            }
-            Self::Bool(builder) => done(builder.append_value(n != 0), 1),
-            Self::Bytes(_) => 0,
+        match self.stuff {
+            Stuff::Int if i32::try_from(n).is_err() => 0,
+            Stuff::Int => self.add_number(row, n),
+            Stuff::Long | Stuff::Time => self.add_number(row, n),
+            Stuff::Double => self.add_number(row, bits(n as f64)),
+            Stuff::Text => self.add_bytes(row, n.to_string().as_bytes()),
+            Stuff::Bool => self.add_number(row, (n != 0).into()),
+            Stuff::Bytes => 0,
         }
     }
 
     /// Puts a floating number at `row`.
     pub(crate) fn put_double(&mut self, row: usize, x: f64) -> usize {
-        if !self.reach(row) {
+        if self.has(row) {
             return 0;
         }
-        match self {
-            Self::Double(builder) => done(builder.append_value(x), 8),
-            Self::Text(builder) => {
-                let text = x.to_string();
-                done(builder.append_value(&text), text.len())
-            }
+        match self.stuff {
+            Stuff::Double => self.add_number(row, bits(x)),
+            Stuff::Text => self.add_bytes(row, x.to_string().as_bytes()),
             _ if x.fract() == 0.0 && x.abs() < 9.0e15 => self.put_long(row, x as i64),
             _ => 0,
         }
@@ -164,99 +204,156 @@ impl Cells {
 
     /// Puts a truth value at `row`.
     pub(crate) fn put_bool(&mut self, row: usize, b: bool) -> usize {
-        if !self.reach(row) {
-            return 0;
-        }
-        match self {
-            Self::Bool(builder) => done(builder.append_value(b), 1),
-            Self::Text(builder) => done(builder.append_value(if b { "true" } else { "false" }), 5),
+        match self.stuff {
+            Stuff::Text => self.put_text(row, if b { "true" } else { "false" }),
             _ => self.put_long(row, i64::from(b)),
         }
     }
 
     /// Puts bytes at `row`.
     pub(crate) fn put_bytes(&mut self, row: usize, bytes: &[u8]) -> usize {
-        if !self.reach(row) {
+        if self.has(row) || self.stuff != Stuff::Bytes {
             return 0;
         }
-        match self {
-            Self::Bytes(builder) => done(builder.append_value(bytes), bytes.len()),
-            _ => 0,
+        self.add_bytes(row, bytes)
+    }
+
+    /// Puts a value as its JSON text at `row`.
+    pub(crate) fn put_json(&mut self, row: usize, value: &impl serde::Serialize) -> usize {
+        if self.has(row) || self.stuff != Stuff::Text {
+            return 0;
+        }
+        let start = self.bytes.len();
+        if serde_json::to_writer(&mut self.bytes, value).is_err() {
+            self.bytes.truncate(start);
+            return 0;
+        }
+        self.end_text(row)
+    }
+
+    /// Adds the values of an array, the first of which is of row `first`; returns the bytes that they
+    /// take. An array of another type than the column's has none.
+    pub(crate) fn put_array(&mut self, first: usize, array: &dyn Array) -> usize {
+        /// Puts each value of the array, when it is of that type.
+        macro_rules! put {
+            ($array:expr, $put:ident) => {
+                $array.map_or(0, |array| {
+                    let rows = (0..array.len()).filter(|row| array.is_valid(*row));
+                    rows.map(|row| self.$put(first + row, array.value(row).into())).sum()
+                })
+            };
+        }
+        match self.stuff {
+            Stuff::Text => put!(array.as_string_opt::<i32>(), put_text),
+            Stuff::Bytes => put!(array.as_binary_opt::<i32>(), put_bytes),
+            Stuff::Int => put!(array.as_primitive_opt::<Int32Type>(), put_long),
+            Stuff::Long => put!(array.as_primitive_opt::<Int64Type>(), put_long),
+            Stuff::Time => put!(array.as_primitive_opt::<TimestampMicrosecondType>(), put_long),
+            Stuff::Double => put!(array.as_primitive_opt::<Float64Type>(), put_double),
+            Stuff::Bool => put!(array.as_boolean_opt(), put_bool),
         }
     }
 
-    /// The column with `rows` rows. A column without a value shares its nulls with all others.
-    pub(crate) fn finish(&mut self, rows: usize, data_type: &DataType) -> ArrayRef {
-        if self.len() == 0 {
-            return nulls(data_type, rows);
+    /// The column with `rows` rows as an array.
+    pub(crate) fn array(&self, rows: usize, data_type: &DataType) -> ArrayRef {
+        /// Appends each value after the nulls before it.
+        macro_rules! built {
+            ($builder:expr, $values:expr) => {{
+                let mut builder = $builder;
+                let mut next = 0;
+                for (row, value) in self.rows.iter().zip($values) {
+                    builder.append_nulls(*row as usize - next);
+                    builder.append_value(value);
+                    next = *row as usize + 1;
+                }
+                builder.append_nulls(rows.saturating_sub(next));
+                Arc::new(builder.finish())
+            }};
         }
-        self.reach(rows);
-        each!(self, builder => Arc::new(builder.finish()) as ArrayRef)
+        if self.rows.is_empty() {
+            return new_null_array(data_type, rows);
+        }
+        let numbers = self.numbers.iter();
+        match self.stuff {
+            Stuff::Text => {
+                let texts = self.texts().map(String::from_utf8_lossy);
+                built!(StringBuilder::with_capacity(rows, self.bytes.len()), texts)
+            }
+            Stuff::Bytes => {
+                built!(BinaryBuilder::with_capacity(rows, self.bytes.len()), self.texts())
+            }
+            Stuff::Int => built!(Int32Builder::with_capacity(rows), numbers.map(|n| *n as i32)),
+            Stuff::Long => built!(Int64Builder::with_capacity(rows), numbers.copied()),
+            Stuff::Time => {
+                let builder = TimestampMicrosecondBuilder::with_capacity(rows);
+                built!(builder.with_data_type(data_type.clone()), numbers.copied())
+            }
+            Stuff::Double => {
+                let doubles = numbers.map(|n| f64::from_bits(*n as u64));
+                built!(Float64Builder::with_capacity(rows), doubles)
+            }
+            Stuff::Bool => {
+                built!(BooleanBuilder::with_capacity(rows), numbers.map(|n| *n != 0))
+            }
+        }
     }
 }
 
-fn done((): (), bytes: usize) -> usize {
-    bytes
-}
-
-/// Rows of the shared null columns; longer ones are made when needed.
-const SHARED_NULLS: usize = 1 << 16;
-
-/// `rows` nulls. Up to a length all null columns of one type are slices of one array.
-pub(crate) fn nulls(data_type: &DataType, rows: usize) -> ArrayRef {
-    static SHARED: LazyLock<Vec<ArrayRef>> = LazyLock::new(|| {
-        let types = [
-            DataType::Utf8,
-            DataType::Int32,
-            DataType::Int64,
-            DataType::Float64,
-            DataType::Boolean,
-            DataType::Binary,
-            instant(),
-        ];
-        types.iter().map(|kind| new_null_array(kind, SHARED_NULLS)).collect()
-    });
-    match SHARED.iter().find(|array| array.data_type() == data_type) {
-        Some(array) if rows <= SHARED_NULLS => array.slice(0, rows),
-        _ => new_null_array(data_type, rows),
-    }
+fn bits(x: f64) -> i64 {
+    x.to_bits() as i64
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-    use arrow::array::AsArray as _;
-
     use super::*;
 
     #[test]
     fn gaps_are_null_and_the_first_value_wins() {
-        let mut cells = Cells::text();
+        let mut cells = Cells::new(Stuff::Text);
         cells.put_text(2, "a");
         assert_eq!(cells.put_text(2, "b"), 0);
         cells.put_text(4, "c");
-        let array = cells.finish(7, &DataType::Utf8);
+        let array = cells.array(7, &DataType::Utf8);
         let text: Vec<_> = array.as_string::<i32>().iter().collect();
         assert_eq!(text, [None, None, Some("a"), None, Some("c"), None, None]);
     }
 
     #[test]
     fn a_value_of_another_kind_is_read_or_left_null() {
-        let mut cells = Cells::int();
+        let mut cells = Cells::new(Stuff::Int);
         cells.put_text(0, " 80 ");
         cells.put_text(1, "http");
         cells.put_long(2, i64::MAX);
         cells.put_double(3, 3.0);
         cells.put_bool(4, true);
-        let array = cells.finish(5, &DataType::Int32);
-        let numbers: Vec<_> = array.as_primitive::<arrow::datatypes::Int32Type>().iter().collect();
+        let array = cells.array(5, &DataType::Int32);
+        let numbers: Vec<_> = array.as_primitive::<Int32Type>().iter().collect();
         assert_eq!(numbers, [Some(80), None, None, Some(3), Some(1)]);
     }
 
     #[test]
-    fn empty_columns_share_their_nulls() {
-        let array = Cells::long().finish(9, &DataType::Int64);
-        assert_eq!((array.len(), array.null_count()), (9, 9));
-        assert_eq!(nulls(&DataType::Utf8, SHARED_NULLS + 1).len(), SHARED_NULLS + 1);
+    fn an_array_comes_back_as_it_was() {
+        let kinds = [
+            DataType::Utf8,
+            DataType::Binary,
+            DataType::Int32,
+            DataType::Int64,
+            DataType::Float64,
+            DataType::Boolean,
+            crate::schema::instant(),
+        ];
+        for kind in kinds {
+            let mut cells = Cells::new(Stuff::of(&kind).unwrap());
+            cells.put_long(1, 1);
+            cells.put_bytes(1, b"\xff");
+            cells.put_double(3, -2.5);
+            let array = cells.array(5, &kind);
+            assert_eq!((array.len(), array.is_null(0), array.is_null(4)), (5, true, true));
+            let mut again = Cells::new(Stuff::of(&kind).unwrap());
+            again.put_array(0, &array.slice(0, 2));
+            again.put_array(2, &array.slice(2, 3));
+            assert_eq!(&again.array(5, &kind), &array, "{kind}");
+        }
     }
 }

@@ -12,9 +12,9 @@ use deltalake::protocol::{DeltaOperation, SaveMode};
 use deltalake::{DeltaTable, DeltaTableBuilder, DeltaTableError};
 
 use crate::error::{LakeError, Result};
+use crate::files::Written;
 use crate::place::{Place, make_folder, sync};
 use crate::schema::Table;
-use crate::writer::Written;
 
 /// The table as it stands, or nothing where none was made yet.
 pub(crate) async fn open(place: &Place, table: Table) -> Result<Option<DeltaTable>> {

@@ -15,12 +15,13 @@ use futures::StreamExt as _;
 
 use crate::delta::{self, Change, LiveFile, add_action};
 use crate::error::{LakeError, Result};
+use crate::files::Written;
 use crate::lake::Lake;
 use crate::place::WriterLock;
 use crate::provider::SnapshotTable;
 use crate::run::{KEPT_PREFIX, prepare};
 use crate::schema::Table;
-use crate::writer::{TableWriter, Written};
+use crate::writer::TableWriter;
 
 /// Files smaller than this are worth putting together.
 const SMALL: u64 = 64 << 20;
@@ -118,10 +119,10 @@ impl Lake {
         }
         let version = delta.version().unwrap_or_default();
         let prefix = format!("{KEPT_PREFIX}{version:020}-");
-        let mut writer = TableWriter::new(table, folder, &prefix, self.threads);
+        let mut writer = TableWriter::new(table, folder, &prefix, self.threads)?;
         let mut stream = rows.execute_stream().await?;
         while let Some(batch) = stream.next().await {
-            writer.push(as_written(table, &batch?)?)?;
+            writer.push(&as_written(table, &batch?)?)?;
         }
         writer.finish()
     }

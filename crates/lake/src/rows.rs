@@ -1,37 +1,67 @@
 //! Events to columns.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
+use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
-use model::{LogSource, Micros, Provenance, Value};
+use model::{Digest, LogSource, Micros, Provenance, Value};
 use ocsf::{ColumnId, Event, Scalar};
 
-use crate::cells::Cells;
+use crate::cells::{Cells, Stuff};
 use crate::error::Result;
 use crate::schema::{Table, stored_columns};
 
-/// Rows of `events` under construction: push events, then take the batch.
+/// Rows of `events` under construction: push events, then hand them to
+/// [`RunWriter::write_events`](crate::RunWriter::write_events).
 #[derive(Debug)]
 pub struct EventRows {
     rows: usize,
     bytes: usize,
-    /// Place in `columns` of each OCSF column.
-    places: Vec<usize>,
+    shape: &'static Shape,
+    /// The columns of [`Table::file_schema`].
     columns: Vec<Cells>,
-    extra: Cells,
-    native: Cells,
-    raw_data: Cells,
-    raw_bytes: Cells,
-    logsource: [Cells; 3],
-    parcel_digest: Cells,
-    parcel_offset: Cells,
-    parcel_index: Cells,
-    parser: Cells,
-    definition: Cells,
-    definition_version: Cells,
-    received_at: Cells,
-    scratch: Vec<u8>,
-    last_parcel: Option<(model::Digest, String)>,
+    last_parcel: Option<(Digest, String)>,
+}
+
+/// What the columns of all rows have in common.
+#[derive(Debug)]
+struct Shape {
+    schema: SchemaRef,
+    stuff: Vec<Stuff>,
+    /// Place of each OCSF column.
+    places: Vec<usize>,
+    /// Place of the first column that is not OCSF's.
+    own: usize,
+}
+
+static SHAPE: LazyLock<Shape> = LazyLock::new(|| {
+    let (schema, stored) = (Table::Events.file_schema(), stored_columns());
+    let place = |column: &ocsf::Column| stored.iter().position(|s| s.name == column.name);
+    Shape {
+        stuff: schema.fields().iter().filter_map(|f| Stuff::of(f.data_type())).collect(),
+        places: ocsf::COLUMNS.iter().map(|c| place(c).unwrap_or(usize::MAX)).collect(),
+        own: stored.len(),
+        schema,
+    }
+});
+
+/// The columns that are not OCSF's, in the order of the table's.
+#[derive(Clone, Copy)]
+enum Own {
+    Extra,
+    Native,
+    RawData,
+    RawBytes,
+    Product,
+    Category,
+    Service,
+    ParcelDigest,
+    ParcelOffset,
+    ParcelIndex,
+    Parser,
+    Definition,
+    DefinitionVersion,
+    ReceivedAt,
 }
 
 impl Default for EventRows {
@@ -43,29 +73,15 @@ impl Default for EventRows {
 impl EventRows {
     /// No rows.
     pub fn new() -> Self {
-        let stored = stored_columns();
-        let place = |column: &ocsf::Column| stored.iter().position(|s| s.name == column.name);
-        let places = ocsf::COLUMNS.iter().map(|c| place(c).unwrap_or(usize::MAX)).collect();
-        Self {
-            rows: 0,
-            bytes: 0,
-            places,
-            columns: stored.iter().map(|column| Cells::of(column.kind)).collect(),
-            extra: Cells::text(),
-            native: Cells::text(),
-            raw_data: Cells::text(),
-            raw_bytes: Cells::bytes(),
-            logsource: [Cells::text(), Cells::text(), Cells::text()],
-            parcel_digest: Cells::text(),
-            parcel_offset: Cells::long(),
-            parcel_index: Cells::int(),
-            parser: Cells::text(),
-            definition: Cells::text(),
-            definition_version: Cells::int(),
-            received_at: Cells::time(),
-            scratch: Vec::new(),
-            last_parcel: None,
-        }
+        let shape = &*SHAPE;
+        let columns = shape.stuff.iter().map(|stuff| Cells::new(*stuff)).collect();
+        Self { rows: 0, bytes: 0, shape, columns, last_parcel: None }
+    }
+
+    /// No rows, with memory for as many as these.
+    pub(crate) fn like(&self) -> Self {
+        let columns = self.columns.iter().map(Cells::like).collect();
+        Self { rows: 0, bytes: 0, shape: self.shape, columns, last_parcel: None }
     }
 
     /// How many rows.
@@ -83,6 +99,24 @@ impl EventRows {
         self.bytes
     }
 
+    /// The columns of [`Table::file_schema`], in order.
+    pub(crate) fn columns(&self) -> &[Cells] {
+        &self.columns
+    }
+
+    /// Bytes of memory that are kept for values.
+    pub(crate) fn capacity(&self) -> usize {
+        self.columns.iter().map(Cells::capacity).sum()
+    }
+
+    /// Forgets the rows and keeps the memory, which is worth more than it looks: the system hands out
+    /// every page of new memory cleared.
+    pub fn clear(&mut self) {
+        self.rows = 0;
+        self.bytes = 0;
+        self.columns.iter_mut().for_each(Cells::clear);
+    }
+
     /// Adds one event. `raw` are its exact bytes; where they are not UTF-8 they are kept twice,
     /// readable and exact. `native` are the source's own fields: where `raw` is their JSON, or where
     /// there is no `raw` and their JSON takes its place, they are not kept again.
@@ -96,129 +130,111 @@ impl EventRows {
         raw: &[u8],
         logsource: &LogSource,
     ) {
-        let row = self.rows;
         for (column, value) in event.core() {
-            self.put(row, column, &value);
+            self.put(column, &value);
         }
         for (column, value) in event.values() {
-            self.put(row, column, value);
+            self.put(column, value);
         }
         if !event.extra().is_empty() {
-            self.put_extra(row, event.extra());
+            self.own(Own::Extra, |cells, row| cells.put_json(row, &Members(event.extra())));
         }
         if raw.is_empty() {
-            self.bytes += put_json(&mut self.raw_data, &mut self.scratch, row, native);
-        } else if !(self.put_raw(row, raw) && raw_is_native(raw, native)) && !native.is_empty() {
-            self.bytes += put_json(&mut self.native, &mut self.scratch, row, native);
+            self.own(Own::RawData, |cells, row| cells.put_json(row, native));
+        } else if !(self.put_raw(raw) && raw_is_native(raw, native)) && !native.is_empty() {
+            self.own(Own::Native, |cells, row| cells.put_json(row, native));
         }
-        let parts = [&logsource.product, &logsource.category, &logsource.service];
-        for (cells, part) in self.logsource.iter_mut().zip(parts) {
+        let parts = [
+            (Own::Product, &logsource.product),
+            (Own::Category, &logsource.category),
+            (Own::Service, &logsource.service),
+        ];
+        for (own, part) in parts {
             if let Some(part) = part {
-                self.bytes += cells.put_text(row, part);
+                self.own(own, |cells, row| cells.put_text(row, part));
             }
         }
-        self.put_provenance(row, provenance, received_at);
+        self.put_provenance(provenance, received_at);
         self.rows += 1;
+    }
+
+    /// Adds the rows of a batch with the columns of [`Table::file_schema`].
+    pub(crate) fn push_batch(&mut self, batch: &RecordBatch) {
+        for (cells, array) in self.columns.iter_mut().zip(batch.columns()) {
+            self.bytes += cells.put_array(self.rows, array);
+        }
+        self.rows += batch.num_rows();
     }
 
     /// The rows as a batch with the columns of [`Table::file_schema`]; begins anew.
     pub fn finish(&mut self) -> Result<RecordBatch> {
-        let rows = std::mem::take(&mut self.rows);
-        self.bytes = 0;
-        let schema = Table::Events.file_schema();
-        let [product, category, service] = &mut self.logsource;
-        let own = [
-            &mut self.extra,
-            &mut self.native,
-            &mut self.raw_data,
-            &mut self.raw_bytes,
-            product,
-            category,
-            service,
-            &mut self.parcel_digest,
-            &mut self.parcel_offset,
-            &mut self.parcel_index,
-            &mut self.parser,
-            &mut self.definition,
-            &mut self.definition_version,
-            &mut self.received_at,
-        ];
-        let arrays = self
-            .columns
-            .iter_mut()
-            .chain(own)
-            .zip(schema.fields())
-            .map(|(cells, field)| cells.finish(rows, field.data_type()))
-            .collect();
-        Ok(RecordBatch::try_new(Arc::clone(&schema), arrays)?)
+        let fields = self.shape.schema.fields().iter();
+        let arrays = self.columns.iter().zip(fields);
+        let arrays = arrays.map(|(cells, field)| cells.array(self.rows, field.data_type()));
+        let batch = RecordBatch::try_new(Arc::clone(&self.shape.schema), arrays.collect());
+        self.clear();
+        Ok(batch?)
     }
 
-    fn put(&mut self, row: usize, column: ColumnId, value: &Scalar<'_>) {
-        let place = self.places.get(usize::from(column.0)).copied().unwrap_or(usize::MAX);
+    fn put(&mut self, column: ColumnId, value: &Scalar<'_>) {
+        let place = self.shape.places.get(usize::from(column.0)).copied().unwrap_or(usize::MAX);
         let Some(cells) = self.columns.get_mut(place) else { return };
+        let row = self.rows;
         self.bytes += match value {
             Scalar::Text(text) => cells.put_text(row, text),
             Scalar::Int(n) => cells.put_long(row, *n),
             Scalar::Double(x) => cells.put_double(row, *x),
             Scalar::Bool(b) => cells.put_bool(row, *b),
             Scalar::Time(time) => cells.put_long(row, time.0),
-            Scalar::Json(value) => put_json(cells, &mut self.scratch, row, value),
+            Scalar::Json(value) => cells.put_json(row, value),
         };
     }
 
-    fn put_extra(&mut self, row: usize, extra: &[(Arc<str>, Value<'_>)]) {
-        struct Members<'a>(&'a [(Arc<str>, Value<'a>)]);
-        impl serde::Serialize for Members<'_> {
-            fn serialize<S: serde::Serializer>(
-                &self,
-                s: S,
-            ) -> std::result::Result<S::Ok, S::Error> {
-                s.collect_map(self.0.iter().map(|(path, value)| (path.as_ref(), value)))
-            }
-        }
-        self.scratch.clear();
-        if serde_json::to_writer(&mut self.scratch, &Members(extra)).is_ok()
-            && let Ok(text) = std::str::from_utf8(&self.scratch)
-        {
-            self.bytes += self.extra.put_text(row, text);
+    fn own(&mut self, own: Own, put: impl FnOnce(&mut Cells, usize) -> usize) {
+        if let Some(cells) = self.columns.get_mut(self.shape.own + own as usize) {
+            self.bytes += put(cells, self.rows);
         }
     }
 
     /// True when the bytes were text.
-    fn put_raw(&mut self, row: usize, raw: &[u8]) -> bool {
+    fn put_raw(&mut self, raw: &[u8]) -> bool {
         if let Ok(text) = std::str::from_utf8(raw) {
-            self.bytes += self.raw_data.put_text(row, text);
+            self.own(Own::RawData, |cells, row| cells.put_text(row, text));
             return true;
         }
-        self.bytes += self.raw_data.put_text(row, &String::from_utf8_lossy(raw));
-        self.bytes += self.raw_bytes.put_bytes(row, raw);
+        let text = String::from_utf8_lossy(raw);
+        self.own(Own::RawData, |cells, row| cells.put_text(row, &text));
+        self.own(Own::RawBytes, |cells, row| cells.put_bytes(row, raw));
         false
     }
 
-    fn put_provenance(&mut self, row: usize, provenance: &Provenance<'_>, received_at: Micros) {
+    fn put_provenance(&mut self, provenance: &Provenance<'_>, received_at: Micros) {
         let digest = match self.last_parcel.take() {
             Some((parcel, text)) if parcel == provenance.parcel => (parcel, text),
             _ => (provenance.parcel, provenance.parcel.to_string()),
         };
-        self.bytes += self.parcel_digest.put_text(row, &digest.1);
+        self.own(Own::ParcelDigest, |cells, row| cells.put_text(row, &digest.1));
         self.last_parcel = Some(digest);
-        self.bytes += self.parcel_offset.put_long(row, provenance.offset as i64);
-        self.bytes += self.parcel_index.put_long(row, i64::from(provenance.index));
-        self.bytes += self.parser.put_text(row, provenance.parser);
+        let offset = provenance.offset as i64;
+        self.own(Own::ParcelOffset, |cells, row| cells.put_long(row, offset));
+        let index = i64::from(provenance.index);
+        self.own(Own::ParcelIndex, |cells, row| cells.put_long(row, index));
+        self.own(Own::Parser, |cells, row| cells.put_text(row, provenance.parser));
         if !provenance.definition.is_empty() {
-            self.bytes += self.definition.put_text(row, provenance.definition);
             let version = i64::from(provenance.definition_version);
-            self.bytes += self.definition_version.put_long(row, version);
+            self.own(Own::Definition, |cells, row| cells.put_text(row, provenance.definition));
+            self.own(Own::DefinitionVersion, |cells, row| cells.put_long(row, version));
         }
-        self.bytes += self.received_at.put_long(row, received_at.0);
+        self.own(Own::ReceivedAt, |cells, row| cells.put_long(row, received_at.0));
     }
 }
 
-fn put_json(cells: &mut Cells, scratch: &mut Vec<u8>, row: usize, value: &Value<'_>) -> usize {
-    scratch.clear();
-    match serde_json::to_writer(&mut *scratch, value) {
-        Ok(()) => std::str::from_utf8(scratch).map_or(0, |text| cells.put_text(row, text)),
-        Err(_) => 0,
+/// What has no column, as one object.
+struct Members<'a>(&'a [(Arc<str>, Value<'a>)]);
+
+impl serde::Serialize for Members<'_> {
+    fn serialize<S: serde::Serializer>(&self, s: S) -> std::result::Result<S::Ok, S::Error> {
+        s.collect_map(self.0.iter().map(|(path, value)| (path.as_ref(), value)))
     }
 }
 
@@ -242,5 +258,36 @@ fn raw_is_native(raw: &[u8], native: &Value<'_>) -> bool {
             .and_then(|rest| rest.strip_prefix(name.as_bytes()))
             .and_then(|rest| rest.strip_prefix(b"\""))
             .is_some_and(|rest| rest.trim_ascii_start().starts_with(b":")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn every_column_has_its_place() {
+        let schema = Table::Events.file_schema();
+        assert_eq!(SHAPE.stuff.len(), schema.fields().len());
+        let places = [
+            (Own::Extra, "ocsf_extra"),
+            (Own::Native, "native"),
+            (Own::RawData, "raw_data"),
+            (Own::RawBytes, "raw_bytes"),
+            (Own::Product, "logsource_product"),
+            (Own::Category, "logsource_category"),
+            (Own::Service, "logsource_service"),
+            (Own::ParcelDigest, "parcel_digest"),
+            (Own::ParcelOffset, "parcel_offset"),
+            (Own::ParcelIndex, "parcel_index"),
+            (Own::Parser, "parser"),
+            (Own::Definition, "definition"),
+            (Own::DefinitionVersion, "definition_version"),
+            (Own::ReceivedAt, "received_at"),
+        ];
+        for (own, name) in places {
+            assert_eq!(schema.index_of(name).unwrap(), SHAPE.own + own as usize, "{name}");
+        }
     }
 }

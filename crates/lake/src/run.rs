@@ -18,9 +18,11 @@ use model::Hasher;
 
 use crate::delta::{self, Change, LiveFile, add_action, add_again};
 use crate::error::{LakeError, Result};
+use crate::files::Written;
 use crate::place::{Place, WriterLock};
+use crate::rows::EventRows;
 use crate::schema::Table;
-use crate::writer::{Sender, Writer, Written};
+use crate::writer::{Sender, Writer};
 
 /// What names of files begin with, before the run's id.
 const FILE_PREFIX: &str = "run-";
@@ -54,7 +56,23 @@ impl RunWriter {
         if self.committed.contains(&table) {
             return Ok(());
         }
-        self.sender.send(table, batch)
+        self.sender.send(table, &batch)
+    }
+
+    /// Writes rows of events and leaves none. Waits while the writer is behind; rows of a run that has
+    /// committed them before are let go.
+    pub fn write_events(&self, rows: &mut EventRows) -> Result<()> {
+        if self.committed.contains(&Table::Events) {
+            rows.clear();
+            return Ok(());
+        }
+        self.sender.send_rows(rows)
+    }
+
+    /// Says that no more events come: the last of them are laid down while the rest of the run is
+    /// worked out. Later ones are refused.
+    pub fn end_events(&self) {
+        self.sender.end_events();
     }
 }
 
@@ -77,7 +95,7 @@ impl Run {
         };
         // A run that was taken back may write again: its files must not bear the old names.
         let again = marked.values().filter_map(|(_, mark)| *mark).max().unwrap_or(0);
-        let writer = Writer::start(folder, format!("{FILE_PREFIX}{id}-{again}-"), threads)?;
+        let writer = Writer::start(&folder, &format!("{FILE_PREFIX}{id}-{again}-"), threads)?;
         Ok(Self { place: place.clone(), id, tables: marked, writer, staging, _lock: lock })
     }
 

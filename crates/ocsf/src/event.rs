@@ -2,12 +2,12 @@
 
 use core::net::{IpAddr, Ipv4Addr};
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use model::{Entity, EntityKind, Micros, Value};
 
 use crate::columns::CORE;
-use crate::{COLUMNS, Class, ColumnId};
+use crate::{COLUMNS, Class, ColumnId, Enumeration, classes};
 
 /// One value of a column. It borrows from the record that it comes from.
 #[derive(Debug, Clone, PartialEq)]
@@ -213,9 +213,10 @@ impl<'a> Event<'a> {
 
     /// `severity`: the caption of the severity.
     pub fn severity_caption(&self) -> &'static str {
-        let attribute = self.class.attribute("severity_id");
-        let captions = attribute.and_then(|attribute| attribute.enumeration);
-        captions.and_then(|e| e.caption(i64::from(self.severity))).unwrap_or("Unknown")
+        /// All classes have the same list.
+        static CAPTIONS: LazyLock<Option<&'static Enumeration>> =
+            LazyLock::new(|| classes().first()?.attribute("severity_id")?.enumeration);
+        CAPTIONS.and_then(|e| e.caption(i64::from(self.severity))).unwrap_or("Unknown")
     }
 
     /// Gives a value to an OCSF path that has no column of its own. The path is written as

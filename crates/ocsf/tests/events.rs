@@ -230,3 +230,16 @@ fn classes_of_an_extension_say_so_or_are_left_out() {
     assert_eq!(json["activity_name"], "Registry Value Activity: Set");
     assert_eq!(json["unmapped"]["reg_value"]["path"], "HKLM\\Software\\Run\\updater");
 }
+
+#[test]
+fn severities_have_the_same_words_in_all_classes() {
+    for class in ocsf::classes() {
+        let list = class.attribute("severity_id").unwrap().enumeration.unwrap();
+        for severity in -1..100 {
+            let mut event = Event::new(class, Micros(0));
+            event.severity = severity;
+            let word = list.caption(severity.into()).unwrap_or("Unknown");
+            assert_eq!(event.severity_caption(), word, "{}", class.name);
+        }
+    }
+}

@@ -13,11 +13,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use collect::Input;
 use detect::Hit;
-use lake::{FlawRow, RecordBatch, Run, RunRow, RunWriter, Table};
+use lake::{EventRows, FlawRow, RecordBatch, Run, RunRow, RunWriter, Table};
 use model::{Finding, Hasher, Incident, Level, Match, Micros};
 use triage::{Policy, Triaged};
 
@@ -32,6 +32,8 @@ use crate::stages::Stages;
 
 /// Findings or matches in one batch of the lake.
 const BATCH: usize = 4_096;
+/// Batches of findings that wait for triage.
+const AHEAD: usize = 2;
 /// Common entities that the run's own row names.
 const COMMON: usize = 20;
 /// What could not be had that the outcome names.
@@ -153,11 +155,14 @@ pub fn investigate(stages: &Stages, options: &Options, meter: &Meter) -> Result<
         return Ok(Outcome { refused, ..unchanged(&past, &read.fed, stages)? });
     }
 
+    // The last events go to the disk while correlations are worked out.
+    let writer = run.writer();
+    writer.end_events();
     meter.enter("detecting");
     let spill = outlet.spill.into_inner().map_err(|_| defect("a worker thread failed"))?;
-    let sorted = detect_all(&mut read, spill, &past, stages, options, &run.writer(), meter)?;
+    let sorted = detect_all(&mut read, spill, &past, stages, options, &writer, meter)?;
     meter.enter("triage");
-    let (triaged, findings) = triage_all(sorted, &run.writer())?;
+    let (triaged, findings) = triage_all(sorted, &writer)?;
 
     meter.enter("writing");
     let outcome = finish(&read, &past, &triaged, findings, stages);
@@ -224,6 +229,10 @@ struct ToRun {
 }
 
 impl Outlet for ToRun {
+    fn events(&self, rows: &mut EventRows) -> Result<(), String> {
+        self.writer.write_events(rows).map_err(|e| e.to_string())
+    }
+
     fn rows(&self, table: Table, batch: RecordBatch) -> Result<(), String> {
         self.writer.write(table, batch).map_err(|e| e.to_string())
     }
@@ -308,48 +317,46 @@ fn work(shared: &Shared<'_>, receive: &Mutex<Receiver<Work>>) -> Result<Done, St
     }
 }
 
-/// Sends findings to the lake and through triage, in time order, one at a time and each once. Says how
-/// many there were.
+/// Sends findings to the lake and through triage, in time order and each once. Says how many there were.
 fn triage_all(sorted: Sorted, writer: &RunWriter) -> Result<(Triaged, u64), Failure> {
-    let mut failure = None;
-    let mut count = 0;
-    let mut last = None;
-    let mut batch: Vec<Finding> = Vec::with_capacity(BATCH);
-    let write = |batch: &mut Vec<Finding>| -> Result<(), Failure> {
-        if !batch.is_empty() {
-            let rows = lake::findings_batch(batch).map_err(from_lake)?;
-            writer.write(Table::Findings, rows).map_err(from_lake)?;
-            batch.clear();
-        }
-        Ok(())
-    };
-    // What a killed run committed and this one found again stands side by side.
-    let once = sorted.filter(|finding| {
-        let id = finding.as_ref().ok().map(|finding| finding.finding_id);
-        id.is_none() || std::mem::replace(&mut last, id) != id
-    });
-    let passing = once.map_while(|finding| {
-        let next = finding.map_err(system("cannot read findings back")).and_then(|finding| {
-            if batch.len() >= BATCH {
-                write(&mut batch)?;
-            }
-            batch.push(finding.clone());
-            count += 1;
-            Ok(finding)
-        });
-        match next {
-            Ok(finding) => Some(finding),
-            Err(error) => {
-                failure = Some(error);
-                None
+    let (send, receive) = sync_channel(AHEAD);
+    std::thread::scope(|scope| {
+        let sender = scope.spawn(move || send_findings(sorted, writer, &send));
+        let triaged = triage::triage(receive.into_iter().flatten(), &Policy::default());
+        let count = sender.join().map_err(|_| defect("the thread of findings failed"))??;
+        Ok((triaged, count))
+    })
+}
+
+/// Sends findings to the lake and on. Says how many there were.
+fn send_findings(
+    sorted: Sorted,
+    writer: &RunWriter,
+    send: &SyncSender<Vec<Finding>>,
+) -> Result<u64, Failure> {
+    let (mut count, mut last) = (0, None);
+    let mut sorted = sorted.peekable();
+    while sorted.peek().is_some() {
+        let mut batch: Vec<Finding> = Vec::with_capacity(BATCH);
+        while batch.len() < BATCH
+            && let Some(finding) = sorted.next()
+        {
+            let finding = finding.map_err(system("cannot read findings back"))?;
+            // What a killed run committed and this one found again stands side by side.
+            if last.replace(finding.finding_id) != Some(finding.finding_id) {
+                batch.push(finding);
             }
         }
-    });
-    let triaged = triage::triage(passing, &Policy::default());
-    match failure {
-        Some(failure) => Err(failure),
-        None => write(&mut batch).map(|()| (triaged, count)),
+        if batch.is_empty() {
+            continue;
+        }
+        count += batch.len() as u64;
+        let rows = lake::findings_batch(&batch).map_err(from_lake)?;
+        writer.write(Table::Findings, rows).map_err(from_lake)?;
+        // It fails when triage has panicked, which says so itself.
+        let _ = send.send(batch);
     }
+    Ok(count)
 }
 
 fn finish(read: &Read, past: &Past, triaged: &Triaged, findings: u64, stages: &Stages) -> Outcome {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use collect::{Delivery, Position};
 use detect::{Detector, Hit};
-use lake::{FlawRow, RecordBatch, Table, Tail};
+use lake::{EventRows, FlawRow, RecordBatch, Table, Tail};
 use model::{Digest, Finding, Flaw, FlawKind, Level, Parcel};
 
 use crate::Meter;
@@ -65,6 +65,11 @@ struct Gathered {
 }
 
 impl Outlet for Gathered {
+    fn events(&self, rows: &mut EventRows) -> Result<(), String> {
+        let batch = rows.finish().map_err(|e| e.to_string())?;
+        self.rows(Table::Events, batch)
+    }
+
     fn rows(&self, table: Table, batch: RecordBatch) -> Result<(), String> {
         self.tail.lock().unwrap_or_else(PoisonError::into_inner).push(table, batch);
         Ok(())

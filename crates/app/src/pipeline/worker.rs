@@ -41,7 +41,9 @@ pub(crate) struct Work {
 
 /// Where workers leave what they make. An `Err` is a failure of the lake or the disk, in a sentence.
 pub(crate) trait Outlet: Sync {
-    /// Takes rows of a table of the lake.
+    /// Takes rows of events, leaving none.
+    fn events(&self, rows: &mut EventRows) -> Result<(), String>;
+    /// Takes rows of another table of the lake.
     fn rows(&self, table: Table, batch: RecordBatch) -> Result<(), String>;
     /// Takes findings, leaving `findings` empty.
     fn found(&self, findings: &mut Vec<Finding>) -> Result<(), String>;
@@ -139,8 +141,7 @@ impl<'s> Worker<'s> {
         if self.rows.is_empty() || self.failure.is_some() {
             return;
         }
-        let rows = self.rows.finish().map_err(|e| e.to_string());
-        self.failure = rows.and_then(|rows| self.shared.outlet.rows(Table::Events, rows)).err();
+        self.failure = self.shared.outlet.events(&mut self.rows).err();
     }
 
     fn flaw(&mut self, job: &Job, flaw: Flaw) {

@@ -318,9 +318,6 @@ mod tests {
         fn either_way_says_what_the_regex_crate_says(source in sources(), text in texts()) {
             let judge = regex::Regex::new(&source).unwrap();
             let pattern = pattern(&source);
-            let budget = Budget::new();
-            prop_assert_eq!(pattern.matches(&text, &budget), judge.is_match(&text));
-            prop_assert!(!budget.is_over());
             // The way of long texts, on a short one and on one that takes several windows.
             let far = format!("{}{text}{}", "é-".repeat(1_500), " ".repeat(500));
             for text in [text, far] {

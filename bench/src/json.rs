@@ -35,6 +35,7 @@ pub(crate) fn records(
                 received_at: Micros(0),
                 modified: None,
                 origin: &name,
+                definition: None,
             };
             let normal = normalizer.normalize(&record, &context);
             if normal.definition.is_none() {

@@ -126,6 +126,7 @@ impl parse::Sink for Sink<'_, '_> {
             received_at: parcel.received_at,
             modified: self.evidence.modified,
             origin: &parcel.origin,
+            definition: None,
         };
         let normal = self.converter.mapper.normalize(&record, &context);
         let (definition, definition_version) =

@@ -121,6 +121,7 @@ fn check_one(
                 received_at: SAMPLE_TIME,
                 modified: Some(SAMPLE_TIME),
                 origin: name,
+                definition: None,
             },
             expected: expected.clone(),
         })

@@ -5,54 +5,26 @@
 mod common;
 
 use std::fmt::Write as _;
-use std::io::{BufRead as _, BufReader, Lines, Write as _};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::io::Write as _;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use collect::bucket::{Bucket, BucketCredentials, BucketOptions};
 use collect::{Client, Fetcher as _, Moment, SecretSource};
+use common::script::{Once, Script};
 use common::shelf::Shelf;
 use model::Micros;
 
-/// One server for all tests: it ends when its standard input does, which is with them.
-struct Moto {
-    _child: Child,
-    input: ChildStdin,
-    output: Lines<BufReader<ChildStdout>>,
-    url: String,
+static MOTO: Once = Once::new();
+
+/// Has moto do something.
+fn order(moto: &Mutex<Script>, what: &serde_json::Value) {
+    assert_eq!(moto.lock().unwrap().act(what), "done");
 }
 
-impl Moto {
-    fn shared() -> Option<&'static Mutex<Self>> {
-        static MOTO: OnceLock<Option<Mutex<Moto>>> = OnceLock::new();
-        MOTO.get_or_init(|| Self::start().map(Mutex::new)).as_ref()
-    }
-
-    /// A server; none where moto is not installed (`./run test` installs it).
-    fn start() -> Option<Self> {
-        let check = Command::new("python3").args(["-c", "import moto.server, boto3"]).output();
-        if !check.is_ok_and(|output| output.status.success()) {
-            assert!(std::env::var_os("CI").is_none(), "moto must be there");
-            return None;
-        }
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/s3_server.py");
-        let mut child = Command::new("python3")
-            .arg(script)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let input = child.stdin.take().unwrap();
-        let mut output = BufReader::new(child.stdout.take().unwrap()).lines();
-        let port = output.next().unwrap().unwrap();
-        Some(Self { _child: child, input, output, url: format!("http://127.0.0.1:{port}") })
-    }
-
-    fn act(&mut self, act: &serde_json::Value) {
-        writeln!(self.input, "{act}").unwrap();
-        assert_eq!(self.output.next().unwrap().unwrap(), "done");
-    }
+/// Where moto answers.
+fn url(moto: &Mutex<Script>) -> String {
+    format!("http://127.0.0.1:{}", moto.lock().unwrap().port)
 }
 
 fn base64(bytes: &[u8]) -> String {
@@ -70,7 +42,7 @@ fn base64(bytes: &[u8]) -> String {
 }
 
 struct House {
-    moto: &'static Mutex<Moto>,
+    moto: &'static Mutex<Script>,
     runtime: tokio::runtime::Runtime,
     options: BucketOptions,
     bucket: Bucket,
@@ -81,14 +53,14 @@ struct House {
 
 impl House {
     fn new(bucket: &str, change: impl FnOnce(&mut BucketOptions)) -> Option<Self> {
-        let moto = Moto::shared()?;
-        moto.lock().unwrap().act(&serde_json::json!({ "bucket": bucket }));
+        let moto = Script::shared(&MOTO, "moto.server, boto3", "s3_server.py")?;
+        order(moto, &serde_json::json!({ "bucket": bucket }));
         let mut secret = tempfile::NamedTempFile::new().unwrap();
         secret.write_all(b"swordfish\n").unwrap();
         let mut options = BucketOptions {
             name: "bucket/test".into(),
             bucket: bucket.into(),
-            endpoint: moto.lock().unwrap().url.parse().unwrap(),
+            endpoint: url(moto).parse().unwrap(),
             region: "eu-central-1".into(),
             path_style: true,
             prefix: String::new(),
@@ -125,7 +97,7 @@ impl House {
     fn put(&mut self, key: &str, body: &[u8]) {
         let act =
             serde_json::json!({ "bucket": self.options.bucket, "key": key, "body": base64(body) });
-        self.moto.lock().unwrap().act(&act);
+        order(self.moto, &act);
     }
 
     fn restart(&mut self) {
@@ -285,7 +257,7 @@ fn what_a_service_refuses_is_said_without_a_secret() {
     };
     let troubles = house.pass().unwrap();
     assert!(troubles[0].contains("404") && troubles[0].contains("NoSuchBucket"), "{troubles:?}");
-    let url = house.moto.lock().unwrap().url.clone();
+    let url = url(house.moto);
     let (_, port) = url.rsplit_once(':').unwrap();
     house.options.endpoint = format!("https://127.0.0.1:{port}").parse().unwrap();
     house.restart();

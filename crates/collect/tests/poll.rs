@@ -5,60 +5,23 @@
 mod common;
 
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader, Lines, Write as _};
+use std::io::Write as _;
 use std::path::Path;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use collect::poll::{Definition, Poll, PollOptions};
 use collect::{Client, Fetcher as _, Moment, SecretSource};
+use common::script::{Once, Script};
 use common::shelf::Shelf;
 use model::Micros;
 use serde_json::{Value, json};
 
-/// One for all tests: it ends when its standard input does, which is with them.
-struct Services {
-    _child: Child,
-    input: ChildStdin,
-    output: Lines<BufReader<ChildStdout>>,
-    port: String,
-}
-
-impl Services {
-    /// None where the makers' packages are not installed (`./run test` installs them).
-    fn shared() -> Option<&'static Mutex<Self>> {
-        static SERVICES: OnceLock<Option<Mutex<Services>>> = OnceLock::new();
-        SERVICES.get_or_init(|| Self::start().map(Mutex::new)).as_ref()
-    }
-
-    fn start() -> Option<Self> {
-        let packages = "import okta, cloudflare, falconpy, graphql";
-        let check = Command::new("python3").args(["-c", packages]).output();
-        if !check.is_ok_and(|output| output.status.success()) {
-            assert!(std::env::var_os("CI").is_none(), "the makers' packages must be there");
-            return None;
-        }
-        let mut child = Command::new("python3")
-            .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/services.py"))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let input = child.stdin.take().unwrap();
-        let mut output = BufReader::new(child.stdout.take().unwrap()).lines();
-        let port = output.next().unwrap().unwrap();
-        Some(Self { _child: child, input, output, port })
-    }
-
-    fn act(&mut self, act: &Value) -> String {
-        writeln!(self.input, "{act}").unwrap();
-        self.output.next().unwrap().unwrap()
-    }
-}
+static SERVICES: Once = Once::new();
+const PACKAGES: &str = "okta, cloudflare, falconpy, graphql";
 
 struct House {
-    services: &'static Mutex<Services>,
+    services: &'static Mutex<Script>,
     vendor: &'static str,
     options: PollOptions,
     runtime: tokio::runtime::Runtime,
@@ -71,7 +34,7 @@ struct House {
 
 impl House {
     fn new(vendor: &'static str, name: &str, settings: &[(&str, &str)]) -> Option<Self> {
-        let services = Services::shared()?;
+        let services = Script::shared(&SERVICES, PACKAGES, "services.py")?;
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../content/polls");
         let text = std::fs::read_to_string(folder.join(name).join("poll.yml")).unwrap();
         // The same definition, on this machine and in the clear, and with pages small enough to fill.

@@ -75,6 +75,8 @@ pub struct Context<'a> {
     pub modified: Option<Micros>,
     /// The file or stream it came from.
     pub origin: &'a str,
+    /// The definition that its sender names: it reads what no definition recognises.
+    pub definition: Option<&'a str>,
 }
 
 /// An event, and how it was made.

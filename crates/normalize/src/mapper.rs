@@ -47,7 +47,11 @@ impl<'n> Mapper<'n> {
             modified: delivered.or(context.modified),
             ..*context
         };
-        let found = normalizer.index.find(record, context, memory);
+        let named = || {
+            let name = context.definition?;
+            normalizer.definitions.iter().position(|definition| &*definition.name == name)
+        };
+        let found = normalizer.index.find(record, context, memory).or_else(named);
         let mut normal = match found.and_then(|at| Some((at, normalizer.definitions.get(at)?))) {
             Some((at, definition)) => definition.apply(record, context, at, memory),
             None => fallback::apply(record, context, memory),

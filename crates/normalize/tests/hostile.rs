@@ -107,7 +107,7 @@ proptest! {
         let record = record(Value::Map(entries.collect()));
         for parser in PARSERS {
             let context =
-                Context { parser, received_at: Micros(0), modified: None, origin: "somewhere" };
+                Context { parser, received_at: Micros(0), modified: None, origin: "somewhere", definition: None };
             let made = NORMALIZER.normalize(&record, &context);
             let json = made.event.to_json(EventUid([7; 16]), &record.raw);
             let problems = ocsf::check(&json);
@@ -201,6 +201,7 @@ fn spoilt_samples_become_sound_events() {
                 received_at: Micros(0),
                 modified: None,
                 origin: &name,
+                definition: None,
             };
             for record in &reading.records {
                 for _ in 0..12 {
@@ -265,8 +266,13 @@ fn the_order_of_files_does_not_count() {
         let (normalizer, diagnostics) = Normalizer::compile(sources);
         assert!(diagnostics.is_empty(), "{diagnostics:?}");
         let record = record(Value::Map(vec![("kind".into(), kind.into())]));
-        let context =
-            Context { parser: "json", received_at: Micros(0), modified: None, origin: "" };
+        let context = Context {
+            parser: "json",
+            received_at: Micros(0),
+            modified: None,
+            origin: "",
+            definition: None,
+        };
         let made = normalizer.normalize(&record, &context);
         made.definition.map(|d| d.name.to_string()).unwrap_or_default()
     };
@@ -277,6 +283,36 @@ fn the_order_of_files_does_not_count() {
     }
 }
 
+/// What its sender says of a record counts where its shape says nothing, and not where it does.
+#[test]
+fn a_sender_names_what_nobody_recognises() {
+    let normalizer = &*NORMALIZER;
+    let record = |raw: &'static str| {
+        let mut reading = parse::read_all(raw.as_bytes(), "");
+        reading.records.remove(0)
+    };
+    let context = |definition| Context {
+        parser: "json",
+        received_at: Micros(5),
+        modified: None,
+        origin: "",
+        definition,
+    };
+    let name = |record: &Record<'_>, definition| {
+        let normal = normalizer.normalize(record, &context(definition));
+        normal.definition.map(|definition| definition.name.to_string())
+    };
+    let odd = record("{\"nobody\":\"knows\"}\n");
+    assert_eq!(name(&odd, None), None);
+    assert_eq!(name(&odd, Some("kubernetes_audit")).as_deref(), Some("kubernetes_audit"));
+    assert_eq!(name(&odd, Some("no_such_definition")), None);
+    let known = record(
+        "{\"kind\":\"Event\",\"apiVersion\":\"audit.k8s.io/v1\",\"auditID\":\"1\",\"verb\":\"get\",\
+         \"stage\":\"ResponseComplete\"}\n",
+    );
+    assert_eq!(name(&known, Some("github_audit")).as_deref(), Some("kubernetes_audit"));
+}
+
 #[test]
 fn what_no_definition_knows_is_still_an_event() {
     let context = Context {
@@ -284,6 +320,7 @@ fn what_no_definition_knows_is_still_an_event() {
         received_at: Micros(5),
         modified: Some("2026-03-01T00:00:00Z".parse().unwrap()),
         origin: "",
+        definition: None,
     };
     let map = |pairs: &[(&'static str, &'static str)]| {
         Value::Map(pairs.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect())

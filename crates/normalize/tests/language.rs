@@ -109,6 +109,7 @@ fn event(record: Json) -> Json {
         received_at: Micros(0),
         modified: Some("2026-12-31T00:00:00Z".parse().unwrap()),
         origin: "gate.json",
+        definition: None,
     };
     let made = normalizer.normalize(&record, &context);
     let mut event = made.event.to_json(EventUid([0; 16]), b"");

@@ -83,6 +83,7 @@ fn every_sample_becomes_what_is_expected() {
                     received_at: time,
                     modified: Some(time),
                     origin: &name,
+                    definition: None,
                 },
                 expected: fs::read_to_string(&beside).ok(),
             };

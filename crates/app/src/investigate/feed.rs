@@ -132,6 +132,7 @@ impl Feeder<'_> {
             index: self.fed.entries.len(),
             modified: evidence.modified,
             parser: format.name(),
+            definition: None,
             parcel: parcel.clone(),
             known,
         });

@@ -241,6 +241,7 @@ impl Fed {
                     index,
                     modified: Some(delivery.received_at),
                     parser: read.unwrap_or_default(),
+                    definition: delivery.definition.clone(),
                     known: false,
                 });
                 // From memory, so an error would only mean that there is no more.

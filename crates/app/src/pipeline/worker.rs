@@ -29,6 +29,8 @@ pub(crate) struct Job {
     pub(crate) index: usize,
     pub(crate) modified: Option<Micros>,
     pub(crate) parser: &'static str,
+    /// The source definition that its sender names.
+    pub(crate) definition: Option<Arc<str>>,
     /// True when the lake holds its events: only the rules look at it.
     pub(crate) known: bool,
 }
@@ -162,6 +164,7 @@ impl<'s> Worker<'s> {
             received_at: job.parcel.received_at,
             modified: job.modified,
             origin: &job.parcel.origin,
+            definition: job.definition.as_deref(),
         };
         let normal = self.mapper.normalize(record, &context);
         let (definition, definition_version) =

@@ -12,6 +12,8 @@ use crate::failure::{Failure, Kind};
 const ANSWER: usize = 8 << 20;
 /// How long a request may take.
 const PATIENCE: Duration = Duration::from_mins(1);
+/// Pages of a list that are read at once.
+const PAGES: usize = 100;
 /// How often a delivery that finds no room is tried again.
 const TRIES: u32 = 100;
 
@@ -64,12 +66,25 @@ impl Api {
         Ok(text(&answer.told, "/token").to_owned())
     }
 
-    /// The rows of a list.
-    pub(super) fn list(&self, path: &str) -> Result<Vec<Value>, Failure> {
-        match self.ask(path, None)?.told.get_mut("items").map(Value::take) {
-            Some(Value::Array(items)) => Ok(items),
-            _ => Ok(Vec::new()),
+    /// The rows of a list, from its beginning to the page on which `known` holds of every row.
+    pub(super) fn list(
+        &self,
+        path: &str,
+        known: impl Fn(&Value) -> bool,
+    ) -> Result<Vec<Value>, Failure> {
+        let mut rows = Vec::new();
+        let mut after = String::new();
+        for _ in 0..PAGES {
+            let mut told = self.ask(&format!("{path}{after}"), None)?.told;
+            let Some(Value::Array(items)) = told.get_mut("items").map(Value::take) else { break };
+            let all_known = items.iter().all(&known);
+            rows.extend(items);
+            match text(&told, "/next") {
+                next if !all_known && !next.is_empty() => after = format!("&after={next}"),
+                _ => break,
+            }
         }
+        Ok(rows)
     }
 
     /// How many events the floor has read.
@@ -166,8 +181,12 @@ pub(super) struct Syslog(TcpStream);
 
 impl Syslog {
     pub(super) fn to(address: SocketAddr) -> Result<Self, Failure> {
-        let open = TcpStream::connect_timeout(&address, PATIENCE);
-        open.map(Self).map_err(|error| {
+        let open = || {
+            let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
+            stream.set_write_timeout(Some(PATIENCE))?;
+            Ok(Self(stream))
+        };
+        open().map_err(|error: std::io::Error| {
             Failure::new(Kind::System, format!("{address} takes no syslog: {error}"))
         })
     }

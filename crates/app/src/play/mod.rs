@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use collect::Input;
 use normalize::Normalizer;
+use serde_json::Value;
 
 use crate::failure::Failure;
 use api::{Api, Syslog, number, text};
@@ -108,6 +109,8 @@ pub struct Played {
     pub delivered: usize,
     /// Parcels that could not be read whole.
     pub unread: u64,
+    /// Flaws in the others.
+    pub flaws: u64,
     /// Alerts seen.
     pub alerts: usize,
     /// Incidents seen.
@@ -176,6 +179,7 @@ pub fn play(
     Ok(Played {
         delivered: player.next,
         unread: score.unread,
+        flaws: score.flaws,
         alerts: watcher.alerts.len(),
         incidents: watcher.incidents.len(),
         stopped: player.next < score.notes.len(),
@@ -252,7 +256,8 @@ impl Watcher {
         if std::mem::replace(&mut self.events, events) != events {
             self.news = Instant::now();
         }
-        for row in api.list("/api/v1/alerts?order=latest&limit=100")?.iter().rev() {
+        let known = |row: &Value| self.alerts.contains(text(row, "/alert/alert_id"));
+        for row in api.list("/api/v1/alerts?order=latest&limit=100", known)?.iter().rev() {
             let id = text(row, "/alert/alert_id").to_owned();
             if self.alerts.insert(id.clone()) {
                 self.news = Instant::now();
@@ -265,7 +270,7 @@ impl Watcher {
                 });
             }
         }
-        for row in api.list("/api/v1/incidents?limit=100")?.iter().rev() {
+        for row in api.list("/api/v1/incidents?limit=100", |_| false)?.iter().rev() {
             let level = text(row, "/level").to_owned();
             let incident = number(row, "/number");
             if self.incidents.insert(incident, level.clone()).as_ref() != Some(&level) {

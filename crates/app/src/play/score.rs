@@ -39,8 +39,9 @@ pub(super) struct Note {
 pub(super) struct Score {
     pub(super) parts: Vec<Part>,
     pub(super) notes: Vec<Note>,
-    /// Parcels that could not be read whole.
+    /// Parcels that could not be read whole, and flaws in the others.
     pub(super) unread: u64,
+    pub(super) flaws: u64,
     size: usize,
 }
 
@@ -90,7 +91,7 @@ impl Score {
             syslog: parser == "syslog",
         });
         let first = self.notes.len();
-        loop {
+        while self.size <= MOST {
             match chunker.next() {
                 Ok(Some(chunk)) => {
                     let mut sink = Sink {
@@ -162,6 +163,7 @@ impl parse::Sink for Sink<'_, '_> {
             received_at: parcel.received_at,
             modified: self.evidence.modified,
             origin: &parcel.origin,
+            definition: None,
         };
         let normal = self.mapper.normalize(&record, &context);
         let at = if normal.time_found { normal.event.time.0 } else { UNKNOWN };
@@ -179,11 +181,13 @@ impl parse::Sink for Sink<'_, '_> {
             "evtx" => serde_json::to_vec(&record.fields).unwrap_or_default(),
             _ => record.raw.trim_ascii_end().to_vec(),
         };
-        if !bytes.is_empty() {
+        if !bytes.is_empty() && self.score.size <= MOST {
             self.score.size += bytes.len();
             self.score.notes.push(Note { at, part, bytes });
         }
     }
 
-    fn flaw(&mut self, _: Flaw) {}
+    fn flaw(&mut self, _: Flaw) {
+        self.score.flaws += 1;
+    }
 }

@@ -83,6 +83,10 @@ pub(crate) fn run(ground: &Ground, args: Play) -> Result<ExitCode, Failure> {
             played.alerts,
             played.incidents,
         ))?;
+        if played.unread + played.flaws > 0 {
+            let (unread, flaws) = (played.unread, played.flaws);
+            print(&format!("  not read whole: {unread} parcels; flaws in the others: {flaws}\n"))?;
+        }
     }
     Ok(ExitCode::from(if played.stopped { Kind::Interrupted.exit_code() } else { 0 }))
 }

@@ -2,6 +2,7 @@
 #![allow(dead_code)] // Each test file uses its own part.
 
 pub(crate) mod peers;
+pub(crate) mod script;
 pub(crate) mod shelf;
 
 use std::path::Path;

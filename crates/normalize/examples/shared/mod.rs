@@ -43,5 +43,5 @@ pub(crate) fn records(file: &str) -> (&'static str, Vec<Record<'static>>) {
 /// A context with a fixed year for times that name none.
 pub(crate) fn context<'c>(parser: &'c str, origin: &'c str) -> Context<'c> {
     let time = "2026-12-31T23:59:59Z".parse().unwrap_or(Micros(0));
-    Context { parser, received_at: time, modified: Some(time), origin }
+    Context { parser, received_at: time, modified: Some(time), origin, definition: None }
 }

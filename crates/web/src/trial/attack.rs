@@ -14,7 +14,7 @@ async fn sessions_end_where_they_should() {
     let one = Session::of(&house.log_in("anna", PASSWORD).await.0);
     let two = Session::of(&house.log_in("anna", PASSWORD).await.0);
     let three = Session::of(&house.log_in("anna", PASSWORD).await.0);
-    // A word that is not the session's own, be it another session's.
+    // A word that is another's, or nobody's.
     for wrong in ["", "x", two.word.as_str()] {
         let headers = [("cookie", one.cookie.as_str()), (CSRF, wrong)];
         let said = house.ask("POST", "/api/v1/logout", &headers, Body::empty()).await;

@@ -6,7 +6,7 @@ use std::fs::File;
 use std::path::Path;
 use std::process::{Child, Command};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 struct Floor(Child);
 
@@ -43,6 +43,9 @@ fn the_story_happens_now() {
     let of = |kind: &str| told.iter().filter(move |line| line["told"] == *kind).collect::<Vec<_>>();
     let begins = of("begins")[0].clone();
     assert_eq!(told.last().unwrap()["delivered"], begins["records"], "all of it was taken");
+    // What an investigation of the same evidence comes to.
+    let last = told.last().unwrap();
+    assert_eq!((&last["alerts"], &last["incidents"]), (&json!(65), &json!(2)), "{last}");
     let titles: BTreeSet<&str> =
         of("alert").iter().map(|alert| alert["title"].as_str().unwrap()).collect();
     for title in [

@@ -100,6 +100,11 @@ pub enum Told {
         /// How many alerts are in it.
         alerts: u64,
     },
+    /// An incident whose alerts turned out to belong to another.
+    Joined {
+        /// Its number.
+        number: u64,
+    },
 }
 
 /// What came of it.
@@ -113,7 +118,7 @@ pub struct Played {
     pub flaws: u64,
     /// Alerts seen.
     pub alerts: usize,
-    /// Incidents seen.
+    /// Incidents at the end.
     pub incidents: usize,
     /// True when it was stopped before its end.
     pub stopped: bool,
@@ -270,7 +275,15 @@ impl Watcher {
                 });
             }
         }
-        for row in api.list("/api/v1/incidents?limit=100", |_| false)?.iter().rev() {
+        let rows = api.list("/api/v1/incidents?limit=100", |_| false)?;
+        let numbers: HashSet<u64> = rows.iter().map(|row| number(row, "/number")).collect();
+        let gone: Vec<u64> =
+            self.incidents.keys().copied().filter(|known| !numbers.contains(known)).collect();
+        for number in gone {
+            self.incidents.remove(&number);
+            tell(Told::Joined { number });
+        }
+        for row in rows.iter().rev() {
             let level = text(row, "/level").to_owned();
             let incident = number(row, "/number");
             if self.incidents.insert(incident, level.clone()).as_ref() != Some(&level) {

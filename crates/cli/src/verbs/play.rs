@@ -173,6 +173,9 @@ impl Teller {
                 let level = self.level(level);
                 format!("{level} {head}  {}  (risk {risk}, {alerts} alerts)", inert(title))
             }
+            Told::Joined { number } => {
+                format!("{:<8} INCIDENT {number} is part of another now", "")
+            }
         };
         let mut result = Ok(());
         self.bar.suspend(|| result = print(&(line + "\n")));

@@ -68,7 +68,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("mimalloc", &["watchfloor"]),
     ("object_store", &["lake", "hunt"]),
     ("rcgen", &["collect", "web"]),
-    ("postcard", &["detect"]),
+    ("postcard", &["app", "detect"]),
     ("regex-automata", &["detect"]),
     ("reqwest", &["app", "collect"]),
     ("rsigma-eval", &["bench", "detect"]),

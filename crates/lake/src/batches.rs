@@ -1,5 +1,6 @@
 //! Batches of the tables that are not `events`: from nouns to columns.
 
+use std::fmt::{Display, Write as _};
 use std::sync::Arc;
 
 use arrow::array::{
@@ -87,9 +88,9 @@ pub fn matches_batch(matches: &[Match]) -> Result<RecordBatch> {
             texts(all.iter().map(|m| &m.rule_id)),
             texts(all.iter().map(|m| &m.rule_version)),
             times(all.iter().map(|m| Some(m.time))),
-            texts(all.iter().map(|m| m.event_uid.to_string())),
+            shown(all.iter().map(|m| m.event_uid)),
             texts(all.iter().map(|m| json(&m.fields))),
-            lists(all.iter().map(|m| m.entities.iter().map(ToString::to_string))),
+            lists(all.iter().map(|m| m.entities.iter())),
             texts(all.iter().map(|m| &m.source)),
         ],
     )
@@ -101,7 +102,7 @@ pub fn findings_batch(findings: &[Finding]) -> Result<RecordBatch> {
     batch(
         Table::Findings,
         vec![
-            texts(all.iter().map(|f| f.finding_id.to_string())),
+            shown(all.iter().map(|f| f.finding_id)),
             texts(all.iter().map(|f| f.kind.name())),
             texts(all.iter().map(|f| &f.rule_id)),
             texts(all.iter().map(|f| &f.rule_version)),
@@ -110,10 +111,10 @@ pub fn findings_batch(findings: &[Finding]) -> Result<RecordBatch> {
             texts(all.iter().map(|f| f.level.name())),
             levels(all.iter().map(|f| f.level)),
             times(all.iter().map(|f| Some(f.time))),
-            lists(all.iter().map(|f| f.event_uids.iter().map(ToString::to_string))),
-            lists(all.iter().map(|f| f.entities.iter().map(ToString::to_string))),
-            lists(all.iter().map(|f| f.tactics.iter().map(|t| t.caption().to_owned()))),
-            lists(all.iter().map(|f| f.techniques.iter().map(ToString::to_string))),
+            lists(all.iter().map(|f| f.event_uids.iter())),
+            lists(all.iter().map(|f| f.entities.iter())),
+            lists(all.iter().map(|f| f.tactics.iter().map(|t| t.caption()))),
+            lists(all.iter().map(|f| f.techniques.iter())),
             texts(all.iter().map(|f| json(&f.matched_fields))),
             times(all.iter().map(|f| f.window.as_ref().map(|w| w.start))),
             times(all.iter().map(|f| f.window.as_ref().map(|w| w.end))),
@@ -134,20 +135,20 @@ pub fn alerts_batch(alerts: &[Alert]) -> Result<RecordBatch> {
     batch(
         Table::Alerts,
         vec![
-            texts(all.iter().map(|a| a.alert_id.to_string())),
+            shown(all.iter().map(|a| a.alert_id)),
             texts(all.iter().map(|a| &a.rule_id)),
             texts(all.iter().map(|a| &a.rule_title)),
             texts(all.iter().map(|a| &a.description)),
             optional_texts(all.iter().map(|a| a.entity.as_ref().map(ToString::to_string))),
-            lists(all.iter().map(|a| a.entities.iter().map(ToString::to_string))),
+            lists(all.iter().map(|a| a.entities.iter())),
             texts(all.iter().map(|a| a.level.name())),
             levels(all.iter().map(|a| a.level)),
             longs(all.iter().map(|a| a.count)),
             times(all.iter().map(|a| Some(a.first_time))),
             times(all.iter().map(|a| Some(a.last_time))),
-            lists(all.iter().map(|a| a.finding_ids.iter().map(ToString::to_string))),
-            lists(all.iter().map(|a| a.tactics.iter().map(|t| t.caption().to_owned()))),
-            lists(all.iter().map(|a| a.techniques.iter().map(ToString::to_string))),
+            lists(all.iter().map(|a| a.finding_ids.iter())),
+            lists(all.iter().map(|a| a.tactics.iter().map(|t| t.caption()))),
+            lists(all.iter().map(|a| a.techniques.iter())),
             texts(all.iter().map(|a| &a.source)),
             ints(all.iter().map(|a| a.risk)),
             texts(all.iter().map(|a| json::<[RiskPart]>(&a.risk_parts))),
@@ -162,23 +163,23 @@ pub fn incidents_batch(incidents: &[Incident]) -> Result<RecordBatch> {
     batch(
         Table::Incidents,
         vec![
-            texts(all.iter().map(|i| i.incident_id.to_string())),
+            shown(all.iter().map(|i| i.incident_id)),
             texts(all.iter().map(|i| &i.title)),
             texts(all.iter().map(|i| &i.summary)),
             texts(all.iter().map(|i| i.severity.name())),
             levels(all.iter().map(|i| i.severity)),
             ints(all.iter().map(|i| i.risk)),
             texts(all.iter().map(|i| json::<[RiskPart]>(&i.risk_parts))),
-            lists(all.iter().map(|i| i.alert_ids.iter().map(ToString::to_string))),
+            lists(all.iter().map(|i| i.alert_ids.iter())),
             longs(all.iter().map(|i| i.finding_count)),
             times(all.iter().map(|i| Some(i.first_time))),
             times(all.iter().map(|i| Some(i.last_time))),
-            lists(all.iter().map(|i| i.entities.iter().map(ToString::to_string))),
-            lists(all.iter().map(|i| i.tactics.iter().map(|t| t.caption().to_owned()))),
-            lists(all.iter().map(|i| i.techniques.iter().map(ToString::to_string))),
-            lists(all.iter().map(|i| i.sources.iter().map(ToString::to_string))),
+            lists(all.iter().map(|i| i.entities.iter())),
+            lists(all.iter().map(|i| i.tactics.iter().map(|t| t.caption()))),
+            lists(all.iter().map(|i| i.techniques.iter())),
+            lists(all.iter().map(|i| i.sources.iter())),
             texts(all.iter().map(|i| &i.reason)),
-            lists(all.iter().map(|i| i.next_steps.iter().cloned())),
+            lists(all.iter().map(|i| i.next_steps.iter())),
         ],
     )
 }
@@ -189,7 +190,7 @@ pub fn parcels_batch(parcels: &[ParcelRow]) -> Result<RecordBatch> {
     batch(
         Table::Parcels,
         vec![
-            texts(all.iter().map(|p| p.parcel.digest.to_string())),
+            shown(all.iter().map(|p| p.parcel.digest)),
             texts(all.iter().map(|p| &p.parcel.origin)),
             longs(all.iter().map(|p| p.parcel.size)),
             times(all.iter().map(|p| Some(p.parcel.received_at))),
@@ -227,7 +228,7 @@ pub fn unrecognised_batch(rows: &[UnrecognisedRow]) -> Result<RecordBatch> {
     batch(
         Table::Unrecognised,
         vec![
-            texts(all.iter().map(|u| u.parcel.to_string())),
+            shown(all.iter().map(|u| u.parcel)),
             texts(all.iter().map(|u| &u.origin)),
             texts(all.iter().map(|u| &u.parser)),
             texts(all.iter().map(|u| &u.shape)),
@@ -281,13 +282,24 @@ fn times(values: impl Iterator<Item = Option<Micros>>) -> ArrayRef {
     Arc::new(times.with_timezone("UTC"))
 }
 
-fn lists(rows: impl Iterator<Item = impl Iterator<Item = String>>) -> ArrayRef {
+/// Texts as they show themselves, written straight into the column.
+fn shown(values: impl Iterator<Item = impl Display>) -> ArrayRef {
+    let mut builder = StringBuilder::new();
+    values.for_each(|value| show(&mut builder, &value));
+    Arc::new(builder.finish())
+}
+
+fn show(builder: &mut StringBuilder, value: &impl Display) {
+    // A column of texts takes whatever is written.
+    let _ = write!(builder, "{value}");
+    builder.append_value("");
+}
+
+fn lists(rows: impl Iterator<Item = impl Iterator<Item = impl Display>>) -> ArrayRef {
     let element = Field::new("element", DataType::Utf8, true);
     let mut builder = ListBuilder::new(StringBuilder::new()).with_field(element);
     for row in rows {
-        for value in row {
-            builder.values().append_value(value);
-        }
+        row.for_each(|value| show(builder.values(), &value));
         builder.append(true);
     }
     Arc::new(builder.finish())

@@ -127,7 +127,7 @@ pub fn investigate(stages: &Stages, options: &Options, meter: &Meter) -> Result<
         runtime.block_on(lake.known_parcels()).map_err(from_lake)?
     };
 
-    let outlet = ToRun { writer: run.writer(), spill: Mutex::new(Spill::new(&spool)) };
+    let outlet = ToRun { writer: run.writer(), spill: Spill::new(&spool) };
     let shared = Shared { stages, meter, outlet: &outlet, min_level: options.min_level };
     let source = Source {
         inputs: &options.inputs,
@@ -159,8 +159,7 @@ pub fn investigate(stages: &Stages, options: &Options, meter: &Meter) -> Result<
     let writer = run.writer();
     writer.end_events();
     meter.enter("detecting");
-    let spill = outlet.spill.into_inner().map_err(|_| defect("a worker thread failed"))?;
-    let sorted = detect_all(&mut read, spill, &past, stages, options, &writer, meter)?;
+    let sorted = detect_all(&mut read, outlet.spill, &past, stages, options, &writer, meter)?;
     meter.enter("triage");
     let (triaged, findings) = triage_all(sorted, &writer)?;
 
@@ -190,7 +189,7 @@ fn unchanged(past: &Past, fed: &Fed, stages: &Stages) -> Result<Outcome, Failure
 /// Works out the correlations over all matches, and takes up what earlier runs found.
 fn detect_all(
     read: &mut Read,
-    mut spill: Spill,
+    spill: Spill,
     past: &Past,
     stages: &Stages,
     options: &Options,
@@ -218,14 +217,14 @@ fn detect_all(
     correlated.retain(|finding| finding.level >= options.min_level);
     Meter::add(&meter.findings, correlated.len() as u64);
     spill.add(&mut correlated).map_err(system("cannot keep findings"))?;
-    past.findings(&again, &mut spill)?;
+    past.findings(&again, &spill)?;
     spill.sorted().map_err(system("cannot sort findings"))
 }
 
 /// Rows go to the run, findings wait for their order in time.
 struct ToRun {
     writer: RunWriter,
-    spill: Mutex<Spill>,
+    spill: Spill,
 }
 
 impl Outlet for ToRun {
@@ -238,8 +237,7 @@ impl Outlet for ToRun {
     }
 
     fn found(&self, findings: &mut Vec<Finding>) -> Result<(), String> {
-        let mut spill = self.spill.lock().map_err(|_| "a worker failed".to_owned())?;
-        spill.add(findings).map_err(|e| format!("cannot keep findings: {e}"))
+        self.spill.add(findings).map_err(|e| format!("cannot keep findings: {e}"))
     }
 }
 

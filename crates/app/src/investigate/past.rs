@@ -135,10 +135,10 @@ impl Past {
     }
 
     /// Takes up the findings that still stand.
-    pub(crate) fn findings(&self, again: &Again<'_>, spill: &mut Spill) -> Result<(), Failure> {
+    pub(crate) fn findings(&self, again: &Again<'_>, spill: &Spill) -> Result<(), Failure> {
         let Some(asker) = &self.asker else { return Ok(()) };
         let mut held: Vec<Finding> = Vec::with_capacity(BATCH);
-        let mut keep =
+        let keep =
             |held: &mut Vec<Finding>| spill.add(held).map_err(system("cannot keep findings"));
         asker.each("SELECT * FROM findings", |row| {
             held.extend(rows::finding(&row).filter(|finding| !again.replaces(finding)));

@@ -152,6 +152,7 @@ mod tests {
             matched_fields: vec![],
             window: None,
             source: "s".into(),
+            labels: vec![],
         }
     }
 

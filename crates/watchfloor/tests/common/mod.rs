@@ -19,10 +19,17 @@ pub(crate) const PASSWORD: &str = "correct horse battery";
 
 impl Server {
     pub(crate) fn start(data: &Path) -> Self {
+        Self::start_with(data, &[], Stdio::inherit())
+    }
+
+    /// Starts it with more arguments, and its log somewhere.
+    pub(crate) fn start_with(data: &Path, args: &[&str], log: impl Into<Stdio>) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_watchfloor"))
             .args(["serve", "--json", "--listen", "127.0.0.1:0", "--data"])
             .arg(data)
+            .args(args)
             .stdout(Stdio::piped())
+            .stderr(log)
             .spawn()
             .unwrap();
         let mut line = String::new();
@@ -87,7 +94,19 @@ impl Server {
         made["token"].as_str().unwrap().to_owned()
     }
 
-    /// Asks until the answer is the one that is waited for.
+    /// Asks a path until the answer is the one that is waited for.
+    pub(crate) fn until(&self, path: &str, is_it: impl Fn(&Value) -> bool) -> Value {
+        let deadline = Instant::now() + Duration::from_mins(1);
+        loop {
+            let (status, told) = self.curl(path, &[]);
+            if status == 200 && is_it(&told) {
+                return told;
+            }
+            assert!(Instant::now() < deadline, "{path}: {told}");
+        }
+    }
+
+    /// Asks in SQL until the answer is the one that is waited for.
     pub(crate) fn wait(&self, word: &str, sql: &str, is_it: impl Fn(&Value) -> bool) -> Value {
         let deadline = Instant::now() + Duration::from_mins(1);
         loop {

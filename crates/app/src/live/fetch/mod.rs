@@ -26,7 +26,6 @@ use self::desk::LogDesk;
 use self::gauge::Gauge;
 use super::floor::{Floor, Inner, blocking, thread};
 use super::from_ledger;
-use crate::content::Content;
 use crate::failure::{Failure, Kind};
 
 pub use gauge::{FetcherStatus, LastError};
@@ -59,13 +58,12 @@ impl Floor {
             None if own.is_file() => own,
             None => return Ok(Vec::new()),
         };
-        let stages = self.0.stages();
-        let content = Content::of(self.0.options.content.as_deref());
-        let (services, problems) = services::load(&content);
+        let loaded = self.0.content.get();
+        let (services, problems) = services::load(&loaded.content);
         for problem in problems {
             tracing::warn!(problem, "a service's definition has a mistake and is left out");
         }
-        let definitions = stages.normalizer.definitions();
+        let definitions = loaded.stages.normalizer.definitions();
         let definition = |name: &str| definitions.iter().any(|known| *known.name == *name);
         let known = Known { definition: &definition, services: &services };
         let config = Config::read(&path, &known)?;

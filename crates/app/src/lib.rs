@@ -13,6 +13,7 @@ mod content;
 mod convert;
 mod doctor;
 mod failure;
+mod form;
 mod investigate;
 mod live;
 mod meter;

@@ -21,7 +21,7 @@ use super::keeper::{self, Conclusions, Keeper, KeeperHealth, Pace};
 use super::line::Line;
 use super::listeners::{SocketKind, SocketStatus};
 use crate::Meter;
-use crate::access::Seal;
+use crate::access::{Seal, SignIn};
 use crate::cases::{AT_ONCE, Gate};
 use crate::content::Content;
 use crate::failure::{Failure, Kind, system};
@@ -67,6 +67,8 @@ pub(crate) struct Inner {
     /// Turns to ask the lake.
     pub(crate) asking: Arc<Semaphore>,
     pub(crate) seal: Seal,
+    /// Ways to log in beside a password.
+    pub(crate) sign_in: SignIn,
     pub(crate) meter: Meter,
     pub(crate) started_at: Micros,
     /// The last delivery that has been read and concluded upon.
@@ -176,6 +178,7 @@ impl Floor {
             gate: Gate::default(),
             asking: Arc::new(Semaphore::new(AT_ONCE)),
             seal: Seal::of(&options.data)?,
+            sign_in: SignIn::default(),
             meter: Meter::default(),
             started_at: crate::now(),
             read: tokio::sync::watch::Sender::new(committed.unwrap_or_default()),

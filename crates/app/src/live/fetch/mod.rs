@@ -50,8 +50,9 @@ pub(crate) struct Fetchers {
 }
 
 impl Floor {
-    /// Begins to fetch what a file says, or `floor.toml` in the data folder where there is one. Says of what.
-    pub async fn fetch(&self, file: Option<&Path>) -> Result<Vec<String>, Failure> {
+    /// Does what a file says, or `floor.toml` in the data folder where there is one: how people log in beside
+    /// a password, and what is fetched from now on. Says of what.
+    pub async fn configure(&self, file: Option<&Path>) -> Result<Vec<String>, Failure> {
         let own = self.0.options.data.join(FILE);
         let path = match file {
             Some(path) => path.to_owned(),
@@ -66,7 +67,8 @@ impl Floor {
         let definitions = loaded.stages.normalizer.definitions();
         let definition = |name: &str| definitions.iter().any(|known| *known.name == *name);
         let known = Known { definition: &definition, services: &services };
-        let config = Config::read(&path, &known)?;
+        let mut config = Config::read(&path, &known)?;
+        self.0.sign_in.configure(std::mem::take(&mut config.sign_in));
         self.enrol(&config).await?;
         let inner = Arc::clone(&self.0);
         blocking(move || start(&inner, config)).await

@@ -101,6 +101,11 @@ pub(crate) fn read_text(path: &Path) -> Result<String, String> {
         .map_err(|e| say(format!("is not UTF-8 text (byte {})", e.utf8_error().valid_up_to())))
 }
 
+/// Whether a file is read as content, by its name.
+pub(crate) fn is_content(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ending == "yml" || ending == "yaml")
+}
+
 fn yaml_files(folder: &Path, problems: &mut Vec<String>) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut open = vec![folder.to_owned()];
@@ -116,7 +121,7 @@ fn yaml_files(folder: &Path, problems: &mut Vec<String>) -> Vec<PathBuf> {
             let path = entry.path();
             if path.is_dir() && !path.is_symlink() {
                 open.push(path);
-            } else if path.extension().is_some_and(|e| e == "yml" || e == "yaml") {
+            } else if is_content(&path) {
                 found.push(path);
             }
         }

@@ -13,6 +13,7 @@ mod content;
 mod convert;
 mod doctor;
 mod failure;
+mod form;
 mod investigate;
 mod live;
 mod meter;
@@ -42,12 +43,12 @@ pub use detect::{RuleInfo, Verdict as ImportVerdict};
 pub use doctor::{Check, Verdict, doctor};
 pub use failure::{Failure, Kind};
 pub use hunt::{Parameter as HuntParameter, SavedHunt};
-pub use investigate::{Before, Changes, Options, Outcome, investigate};
+pub use investigate::{Before, Changes, GivenUp, Options, Outcome, investigate};
 /// What the ledger keeps, as it is told.
 pub use ledger;
 pub use live::{
-    Cost, FetcherStatus, Floor, FloorOptions, KeeperHealth, LastError, RuleInForce, ShutOff,
-    Socket, SocketKind, SocketStatus, Status, Trouble,
+    ContentRefused, Cost, FetcherStatus, Floor, FloorOptions, KeeperHealth, LastError, RuleInForce,
+    ShutOff, Socket, SocketKind, SocketStatus, Status, Trouble,
 };
 pub use meter::Meter;
 pub use play::{PlayOptions, Played, Told, made_up_password, play};

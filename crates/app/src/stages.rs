@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use detect::{Placeholders, ReadRules, RuleProblem, RuleText, Rules};
+use detect::{Placeholders, ReadRules, RuleProblem, RuleText, Rules, Severity};
 use model::Hasher;
 use normalize::{Diagnostic, Normalizer, SourceText};
 
@@ -23,6 +23,21 @@ pub struct RuleChoice {
     pub only_paths: bool,
     /// A JSON file with the values that stand for `%placeholder%`s in rules: `{"name": ["value"]}`.
     pub placeholders: Option<PathBuf>,
+}
+
+impl RuleChoice {
+    /// Whether everything that was named is there.
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        for path in self.paths.iter().chain(&self.placeholders) {
+            std::fs::metadata(path).map_err(|error| {
+                Failure::new(Kind::Usage, format!("{}: cannot be read: {error}", path.display()))
+            })?;
+        }
+        if let Some(path) = &self.placeholders {
+            read_placeholders(path).map_err(|problem| Failure::new(Kind::Content, problem))?;
+        }
+        Ok(())
+    }
 }
 
 /// Everything that a record passes through, shared by all threads.
@@ -49,27 +64,48 @@ impl Stages {
     /// Compiles as [`Stages::load`] does, but refuses to do without a file or folder that was named: a
     /// typing error must not pass for a quiet night.
     pub fn of(content: &Content, choice: &RuleChoice) -> Result<Self, Failure> {
-        for path in choice.paths.iter().chain(&choice.placeholders) {
-            std::fs::metadata(path).map_err(|error| {
-                Failure::new(Kind::Usage, format!("{}: cannot be read: {error}", path.display()))
-            })?;
-        }
-        if let Some(path) = &choice.placeholders {
-            read_placeholders(path).map_err(|problem| Failure::new(Kind::Content, problem))?;
-        }
+        choice.check()?;
         Ok(Self::load(content, choice))
     }
 
-    /// Everything that is wrong with the content, in sentences that name the file.
+    /// Everything that is wrong with the content: each names its file, and where there is a place the line,
+    /// with a caret.
     pub fn problems(&self) -> Vec<String> {
-        let rules = self.rule_problems.iter().map(|p| format!("{}: {}", p.path, p.message));
+        let rules = self.rule_problems.iter().map(ToString::to_string);
+        self.mistakes_besides_rules().chain(rules).collect()
+    }
+
+    /// As [`Stages::problems`], without what is only odd.
+    pub(crate) fn mistakes(&self) -> Vec<String> {
+        let rules = self.rule_problems.iter().filter(|p| p.severity == Severity::Error);
+        self.mistakes_besides_rules().chain(rules.map(ToString::to_string)).collect()
+    }
+
+    fn mistakes_besides_rules(&self) -> impl Iterator<Item = String> {
         let sources = self.source_problems.iter().map(ToString::to_string);
-        self.unread.iter().cloned().chain(sources).chain(rules).collect()
+        self.unread.iter().cloned().chain(sources)
     }
 
     /// Compiles the content's definitions and the chosen rules. Mistakes never stop it: what is
     /// sound is used, the rest is listed.
     pub fn load(content: &Content, choice: &RuleChoice) -> Self {
+        Texts::gather(content, choice).compile()
+    }
+}
+
+/// What is to be compiled, as text.
+pub(crate) struct Texts {
+    sources: Vec<SourceText>,
+    rules: Vec<RuleText>,
+    rule_sets: Vec<(String, usize)>,
+    placeholders: Placeholders,
+    unread: Vec<String>,
+    digest: String,
+}
+
+impl Texts {
+    /// Reads the content's definitions and the chosen rules. What cannot be read is listed.
+    pub(crate) fn gather(content: &Content, choice: &RuleChoice) -> Self {
         let mut unread = content.problems.clone();
         let mut hasher = Hasher::new("content").part(env!("CARGO_PKG_VERSION").as_bytes());
         let mut sources = Vec::new();
@@ -96,10 +132,10 @@ impl Stages {
             rule_sets.push((path.display().to_string(), found.len()));
             texts.extend(found);
         }
-        let mut rule_texts = Vec::with_capacity(texts.len());
+        let mut rules = Vec::with_capacity(texts.len());
         for text in texts {
             hasher = hasher.part(text.text.as_bytes());
-            rule_texts.push(RuleText { path: text.path, text: text.text });
+            rules.push(RuleText { path: text.path, text: text.text });
         }
         let mut placeholders = Placeholders::new();
         if let Some(path) = &choice.placeholders {
@@ -111,10 +147,25 @@ impl Stages {
                 Err(problem) => unread.push(problem),
             }
         }
-        let ((normalizer, source_problems), (rules, rule_problems)) =
-            compile(sources, &rule_texts, &placeholders);
         let digest = crate::hex(&hasher.finish());
-        Self {
+        Self { sources, rules, rule_sets, placeholders, unread, digest }
+    }
+
+    /// Hash of all texts.
+    pub(crate) fn digest(&self) -> &str {
+        &self.digest
+    }
+
+    /// What could not be read.
+    pub(crate) fn unread(&self) -> &[String] {
+        &self.unread
+    }
+
+    pub(crate) fn compile(self) -> Stages {
+        let Self { sources, rules, rule_sets, placeholders, unread, digest } = self;
+        let ((normalizer, source_problems), (rules, rule_problems)) =
+            compile(sources, &rules, &placeholders);
+        Stages {
             normalizer,
             rules: Arc::new(rules),
             source_problems,

@@ -55,6 +55,7 @@ fn login(password: &str) -> Login {
         login: "anna".into(),
         password: password.into(),
         code: None,
+        passkey: None,
         address: HERE,
         agent: "test".into(),
     }
@@ -73,7 +74,7 @@ async fn admin(floor: &Floor) -> Caller {
     }
     match floor.log_in(login(PASSWORD)).await.unwrap() {
         LoggedIn::In(_, caller) => *caller,
-        LoggedIn::CodeNeeded => panic!("no code was set up"),
+        LoggedIn::MoreNeeded(_) => panic!("no code was set up"),
     }
 }
 
@@ -295,7 +296,7 @@ async fn a_rule_that_holds_up_the_others_is_shut_off_and_named() {
     fs::write(&rules, careless_rules()).unwrap();
     let rules = RuleChoice { paths: vec![rules], only_paths: true, ..RuleChoice::default() };
     let options = FloorOptions { rules, ..options(&folder.path().join("data")) };
-    let floor = Floor::open(&Content::built_in(), options).await.unwrap();
+    let floor = Floor::open(&Content::built_in(), options.clone()).await.unwrap();
     let caller = admin(&floor).await;
     let from = sender(&floor, &caller).await;
     let mut changes = floor.changes(&caller).unwrap();
@@ -335,6 +336,207 @@ async fn a_rule_that_holds_up_the_others_is_shut_off_and_named() {
     assert_eq!(floor.lift_rule(&caller, "careless").await.unwrap_err().kind, Kind::NotFound);
     let last = deliver(&floor, &from, long_log_ins(236, 36)).await;
     floor.has_read(last).await;
-    assert!(in_force("careless").shut_off.is_some(), "it is judged anew");
+    let shut = in_force("careless").shut_off;
+    assert!(shut.is_some(), "it is judged anew");
     floor.close().await;
+    drop(floor);
+
+    // A restart is no way around it; a changed rule is another one.
+    let floor = Floor::open(&Content::built_in(), options.clone()).await.unwrap();
+    let caller = admin(&floor).await;
+    let found = |floor: &Floor, caller: &Caller, id: &str| {
+        let all = floor.rules(caller, &Paging::first(10)).unwrap().items;
+        all.into_iter().find(|rule| &*rule.info.id == id).unwrap()
+    };
+    assert_eq!(found(&floor, &caller, "careless").shut_off, shut);
+    // Costs are told some times a second.
+    let mut number = 300;
+    while found(&floor, &caller, "sound").cost.evaluated == 0 {
+        let last = deliver(&floor, &from, long_log_ins(number, 1)).await;
+        floor.has_read(last).await;
+        number += 1;
+    }
+    assert_eq!(found(&floor, &caller, "careless").cost.evaluated, 0);
+    let changed = careless_rules().replace("level: low", "level: high");
+    fs::write(&options.rules.paths[0], changed).unwrap();
+    floor.reload().await.unwrap();
+    while found(&floor, &caller, "careless").cost.evaluated == 0 {
+        let last = deliver(&floor, &from, long_log_ins(number, 1)).await;
+        floor.has_read(last).await;
+        number += 1;
+    }
+    assert_eq!(found(&floor, &caller, "careless").shut_off, None);
+    assert!(floor.status().rules_shut_off.is_empty());
+    floor.close().await;
+}
+
+/// What a lake that nobody has open tells.
+fn lake(data: &Path, sql: &str) -> Vec<serde_json::Value> {
+    let question = Question {
+        since: None,
+        until: None,
+        limit: None,
+        tables: vec![],
+        form: "ndjson".into(),
+        width: None,
+    };
+    // It has a runtime of its own.
+    let ask = || {
+        let mut out = Vec::new();
+        app::query(data, sql, &question, &mut out).unwrap();
+        out
+    };
+    let out = std::thread::scope(|scope| scope.spawn(ask).join().unwrap());
+    let lines = out.split(|b| *b == b'\n').filter(|line| !line.is_empty());
+    lines.map(|line| serde_json::from_slice(line).unwrap()).collect()
+}
+
+fn texts(rows: &[serde_json::Value], column: &str) -> Vec<String> {
+    rows.iter().map(|row| row[column].as_str().unwrap().to_owned()).collect()
+}
+
+/// Tags of a sender are on its events and findings, by which alerts are found, and change no id. What
+/// correlations found is in the lake when the floor is closed, once, however often it is opened again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tags_and_open_findings_are_there_when_the_floor_is_closed() {
+    let (plain, tagged) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let mut event_ids = Vec::new();
+    let correlations =
+        "SELECT finding_id, labels FROM findings WHERE kind = 'correlation' ORDER BY 1";
+    let mut told = Vec::new();
+    for (data, tags) in
+        [(&plain, vec![]), (&tagged, vec!["site=oslo".to_owned(), "prod".to_owned()])]
+    {
+        let floor = open(data.path()).await;
+        let caller = admin(&floor).await;
+        let form = SenderForm {
+            name: "files".into(),
+            kind: "http".into(),
+            tags: tags.clone(),
+            enabled: true,
+            ..SenderForm::default()
+        };
+        let made = floor.add_sender(&caller, &form).await.unwrap();
+        let from = floor.sender_by_digest(made.token.digest()).await.unwrap().unwrap();
+        let mut last = Position::default();
+        for name in FILES {
+            last = deliver(&floor, &from, fs::read(demo(name)).unwrap()).await;
+        }
+        floor.has_read(last).await;
+        event_ids.push(ids(&floor, &caller, "event_uid", "events").await);
+        let labels = "SELECT DISTINCT CAST(metadata_labels AS text) AS labels FROM events";
+        let labels = ask(&floor, &caller, labels).await;
+        let expected =
+            if tags.is_empty() { "null" } else { "\"[\\\"site=oslo\\\",\\\"prod\\\"]\"" };
+        assert!(labels.iter().all(|row| row["labels"].to_string() == expected), "{labels:?}");
+        for (tag, some) in
+            [("site=oslo", !tags.is_empty()), ("prod", !tags.is_empty()), ("oslo", false)]
+        {
+            let filter = AlertFilter { label: Some(tag.into()), ..AlertFilter::default() };
+            let found = floor
+                .alerts(&caller, &filter, AlertOrder::Latest, &Paging::first(5))
+                .await
+                .unwrap();
+            assert_eq!(!found.items.is_empty(), some, "{tag}");
+            for row in found.items {
+                let id = row.alert.alert_id;
+                let findings =
+                    floor.alert_findings(&caller, id, &Paging::first(50)).await.unwrap().items;
+                let has = |finding: &model::Finding| finding.labels.iter().any(|l| **l == *tag);
+                assert!(findings.iter().any(has), "{id}");
+            }
+        }
+        // Correlations as the ledger has them, those that may still change among them.
+        let mut known = BTreeSet::new();
+        let mut paging = Paging::first(500);
+        let all = AlertFilter { suppressed: Suppressed::Shown, ..AlertFilter::default() };
+        loop {
+            let page = floor.alerts(&caller, &all, AlertOrder::Begun, &paging).await.unwrap();
+            for row in page.items {
+                let (id, most) = (row.alert.alert_id, Paging::first(500));
+                let of = floor.alert_findings(&caller, id, &most).await.unwrap().items.into_iter();
+                known.extend(of.filter(|f| f.window.is_some()).map(|f| f.finding_id.to_string()));
+            }
+            match page.next {
+                Some(next) => paging.after = Some(next),
+                None => break,
+            }
+        }
+        assert!(known.len() > 3, "{known:?}");
+        floor.close().await;
+        told.push(known);
+    }
+    assert_eq!(event_ids[0], event_ids[1]);
+    assert_eq!(told[0], told[1]);
+    for round in 0..2 {
+        let rows = lake(tagged.path(), correlations);
+        let listed = texts(&rows, "finding_id");
+        assert_eq!(
+            listed,
+            told[1].iter().cloned().collect::<Vec<_>>(),
+            "closed {round} times before"
+        );
+        for row in &rows {
+            assert_eq!(row["labels"], serde_json::json!(["site=oslo", "prod"]));
+        }
+        let floor = open(tagged.path()).await;
+        let caller = admin(&floor).await;
+        let again = ids(&floor, &caller, "finding_id", "findings").await;
+        assert_eq!(again.iter().collect::<BTreeSet<_>>().len(), again.len(), "one is there twice");
+        floor.close().await;
+    }
+}
+
+/// One process writes to a data folder.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_investigation_leaves_an_open_floor_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let floor = open(folder.path()).await;
+    let investigate = {
+        let data = folder.path().to_owned();
+        move || {
+            let stages = Stages::load(&Content::built_in(), &RuleChoice::default());
+            let options = Options {
+                inputs: vec![Input::Path(demo(FILES[0]))],
+                data: data.clone(),
+                min_level: Level::Informational,
+                threads: 1,
+                again: false,
+                now: Micros::from_seconds(1_792_108_800),
+            };
+            app::investigate(&stages, &options, &Meter::default()).map(|outcome| outcome.events)
+        }
+    };
+    let refused = tokio::task::spawn_blocking(investigate.clone()).await.unwrap().unwrap_err();
+    assert_eq!(refused.kind, Kind::System);
+    assert!(refused.message.ends_with("is in use by another process"), "{}", refused.message);
+    assert!(refused.hints.iter().any(|hint| hint.contains("--data")));
+    floor.close().await;
+    drop(floor);
+    let events = tokio::task::spawn_blocking(investigate).await.unwrap().unwrap();
+    assert!(events > 0);
+}
+
+/// An investigation says which rules it gave up on, and so does its report.
+#[test]
+fn an_investigation_names_the_rules_that_it_gave_up_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let (rules, log) = (folder.path().join("rules.yml"), folder.path().join("okta.ndjson"));
+    fs::write(&rules, careless_rules()).unwrap();
+    fs::write(&log, long_log_ins(0, 8)).unwrap();
+    let rules = RuleChoice { paths: vec![rules], only_paths: true, ..RuleChoice::default() };
+    let stages = Stages::load(&Content::built_in(), &rules);
+    let options = Options {
+        inputs: vec![Input::Path(log)],
+        data: folder.path().join("data"),
+        min_level: Level::Informational,
+        threads: 1,
+        again: false,
+        now: Micros::from_seconds(1_792_108_800),
+    };
+    let outcome = app::investigate(&stages, &options, &Meter::default()).unwrap();
+    let [rule] = outcome.given_up.as_slice() else { panic!("{:?}", outcome.given_up) };
+    assert!(rule.rule_id == "careless" && (5..=8).contains(&rule.events), "{rule:?}");
+    let document = app::document(&stages, &options.data).unwrap();
+    assert!(document.limits.iter().any(|l| l.contains("careless") && l.contains("given up")));
 }

@@ -28,6 +28,7 @@ pub mod poll;
 mod secret;
 pub mod sockets;
 pub mod tail;
+mod wake;
 pub mod wal;
 mod walk;
 
@@ -38,4 +39,5 @@ pub use container::Container;
 pub use delivery::{Clock, Cursor, Delivery, Full, Intake, Offer, Position, Receipt, Refusal, Tag};
 pub use fetch::{Desk, Fetcher, Halt, Moment, Piece, Rest};
 pub use secret::{Secret, SecretError, SecretSource};
+pub use wake::Wake;
 pub use walk::{Evidence, Found, Input, Survey, survey, walk};

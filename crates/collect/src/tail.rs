@@ -14,7 +14,6 @@ mod packed;
 mod place;
 mod plain;
 mod scan;
-mod wake;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
@@ -29,9 +28,8 @@ use serde::{Deserialize, Serialize};
 pub use find::PatternError;
 use find::Patterns;
 use place::{FileId, Place, Stamp};
-use wake::Wake;
 
-use crate::{Cursor, Desk, Fetcher, Halt, Moment, Rest};
+use crate::{Cursor, Desk, Fetcher, Halt, Moment, Rest, Wake};
 
 /// Which part of these bytes (whole lines) everything behind them cannot be read without: names of
 /// columns, directives. The flag says that the bytes are the front of a file; where they are not, the

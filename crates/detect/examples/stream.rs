@@ -146,6 +146,7 @@ fn one(
         ]
         .into(),
         source: "s".into(),
+        labels: [].into(),
     }
 }
 

@@ -32,6 +32,8 @@ pub struct View<'a> {
     pub time: Micros,
     /// Name of the source definition; empty when none knew it.
     pub source: &'a Arc<str>,
+    /// What the configuration says of everything that its sender sends.
+    pub labels: &'a Arc<[Arc<str>]>,
     /// Name of the parser.
     pub parser: &'a str,
     /// Its normalised form, from which findings take their entities.
@@ -520,6 +522,7 @@ fn found(
             values,
             entities: entities.clone(),
             source: view.source.clone(),
+            labels: view.labels.clone(),
         });
     }
     if !info.speaks {
@@ -542,5 +545,6 @@ fn found(
         matched_fields,
         window: None,
         source: view.source.clone(),
+        labels: view.labels.to_vec(),
     });
 }

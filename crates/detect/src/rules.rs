@@ -130,6 +130,7 @@ impl Rules {
                 fields: names.map(Arc::from).zip(hit.values.iter().cloned()).collect(),
                 entities: hit.entities.clone(),
                 source: hit.source.clone(),
+                labels: hit.labels.clone(),
             })
         })
     }
@@ -155,6 +156,7 @@ impl Rules {
                     values,
                     entities: one.entities,
                     source: one.source,
+                    labels: one.labels,
                 }),
                 None => foreign.push(one),
             }

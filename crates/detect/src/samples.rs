@@ -161,6 +161,7 @@ impl Rules {
         let mut findings = Vec::new();
         let Some(class) = ocsf::class("base_event") else { return (findings, Vec::new()) };
         let source: Arc<str> = "sample".into();
+        let labels = [].into();
         for (number, sample) in samples.iter().enumerate() {
             let event = ocsf::Event::new(class, sample.time);
             let view = View {
@@ -170,6 +171,7 @@ impl Rules {
                 uid: EventUid::from(Hasher::new("sample").number(number as u64)),
                 time: sample.time,
                 source: &source,
+                labels: &labels,
                 parser: "json",
                 event: &event,
             };

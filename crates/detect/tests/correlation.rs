@@ -61,6 +61,7 @@ fn see(
             uid,
             time,
             source: &source,
+            labels: &[].into(),
             parser: "json",
             event: &event,
         };

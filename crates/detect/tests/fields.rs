@@ -224,6 +224,7 @@ fn keywords_see_the_records_own_line() {
             uid: EventUid::from(Hasher::new("t")),
             time: Micros(0),
             source: &name,
+            labels: &[].into(),
             parser,
             event: &event,
         };

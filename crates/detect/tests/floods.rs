@@ -48,6 +48,7 @@ impl Stream {
             fields: vec![("u".into(), Some(user.into()))],
             entities: [].into(),
             source: "s".into(),
+            labels: [].into(),
         };
         let (hits, _) = self.rules.recalled(vec![hit]);
         self.live.feed(&self.rules, hits);

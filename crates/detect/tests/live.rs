@@ -172,6 +172,7 @@ fn matches(number: usize, event: &Event, fraction: f64) -> Vec<Match> {
             fields: fields.clone(),
             entities: entities.clone(),
             source: format!("s{}", number % 2).into(),
+            labels: [format!("site={}", number % 3).into()].into(),
         })
         .collect()
 }

@@ -83,11 +83,24 @@ struct ParameterForm {
     default: Option<yaml_serde::Value>,
 }
 
+/// A mistake in the YAML, with the line that it stands in and a caret.
+fn pointed(error: &yaml_serde::Error, text: &str) -> String {
+    let Some(place) = error.location() else { return error.to_string() };
+    let line = text.lines().nth(place.line().saturating_sub(1)).unwrap_or_default();
+    let line: String =
+        line.chars().take(160).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let column = place.column().saturating_sub(1).min(line.chars().count());
+    let (number, indent) = (place.line().to_string(), " ".repeat(column));
+    let margin = " ".repeat(number.len());
+    format!("{error}\n {number} | {line}\n {margin} | {indent}^")
+}
+
 impl SavedHunt {
     /// Reads the text of one file. `path` is for the message.
     pub fn read(path: &str, text: &str) -> Result<Self, HuntError> {
         let bad = |why: String| HuntError::new(Kind::Hunt, format!("{path}: {why}"));
-        let form: FileForm = yaml_serde::from_str(text).map_err(|error| bad(error.to_string()))?;
+        let form: FileForm =
+            yaml_serde::from_str(text).map_err(|error| bad(pointed(&error, text)))?;
         let mut techniques = Vec::new();
         for text in &form.techniques {
             match Technique::from_tag(text) {

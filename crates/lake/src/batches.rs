@@ -92,6 +92,7 @@ pub fn matches_batch(matches: &[Match]) -> Result<RecordBatch> {
             texts(all.iter().map(|m| json(&m.fields))),
             lists(all.iter().map(|m| m.entities.iter())),
             texts(all.iter().map(|m| &m.source)),
+            lists(all.iter().map(|m| m.labels.iter().map(ToString::to_string))),
         ],
     )
 }
@@ -125,6 +126,7 @@ pub fn findings_batch(findings: &[Finding]) -> Result<RecordBatch> {
             ),
             optional_texts(all.iter().map(|f| f.window.as_ref().map(|w| json(&w.group)))),
             texts(all.iter().map(|f| &f.source)),
+            lists(all.iter().map(|f| f.labels.iter().map(ToString::to_string))),
         ],
     )
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::record_batch::RecordBatch;
-use datafusion::prelude::{Expr, SessionConfig, SessionContext, not};
+use datafusion::prelude::{Expr, SessionConfig, SessionContext, ident, lit, not};
 use deltalake::DeltaTable;
 use deltalake::operations::vacuum::VacuumMode;
 use futures::StreamExt as _;
@@ -76,6 +76,20 @@ impl Lake {
         let after: u64 = new.iter().map(|file| file.rows).sum();
         let kept = self.replace(table, &delta, &old, &new, Change::Delete).await?;
         Ok(Kept { rows_gone: before.saturating_sub(after), ..kept })
+    }
+
+    /// As [`Lake::delete`], the rows whose column has one of these values.
+    pub async fn delete_where(
+        &self,
+        table: Table,
+        column: &str,
+        values: &[String],
+    ) -> Result<Kept> {
+        if values.is_empty() {
+            return Ok(Kept::default());
+        }
+        let values = values.iter().map(|value| lit(value.as_str())).collect();
+        self.delete(table, ident(column).in_list(values, false)).await
     }
 
     /// Frees the disk of what no query of the newest version needs; older versions cannot be read

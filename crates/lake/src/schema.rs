@@ -145,6 +145,7 @@ impl Table {
                 text("fields"),
                 texts("entities"),
                 text("source"),
+                texts("labels"),
             ],
             Self::Findings => vec![
                 text("finding_id"),
@@ -166,6 +167,7 @@ impl Table {
                 long("window_count"),
                 text("window_group"),
                 text("source"),
+                texts("labels"),
             ],
             Self::Alerts => vec![
                 text("alert_id"),

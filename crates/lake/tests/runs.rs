@@ -287,6 +287,7 @@ fn conclude(run: &Run, key: &str) {
         fields: vec![],
         entities: [].into(),
         source: "test".into(),
+        labels: [].into(),
     };
     run.writer().write(Table::Matches, lake::matches_batch(&[one]).unwrap()).unwrap();
     run.writer().write(Table::Runs, lake::runs_batch(&[run_row(key)]).unwrap()).unwrap();

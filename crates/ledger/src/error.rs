@@ -60,6 +60,12 @@ pub enum LedgerError {
         /// Where it went.
         into: String,
     },
+    /// The merge was undone before.
+    #[error("merge {id} was undone already")]
+    Undone {
+        /// The merge.
+        id: String,
+    },
     /// What was asked for makes no sense.
     #[error("{field}: {why}")]
     Invalid {
@@ -112,7 +118,9 @@ impl LedgerError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::NotFound { .. } => ErrorKind::NotFound,
-            Self::Conflict { .. } | Self::Exists { .. } | Self::KeyReused => ErrorKind::Conflict,
+            Self::Conflict { .. } | Self::Exists { .. } | Self::KeyReused | Self::Undone { .. } => {
+                ErrorKind::Conflict
+            }
             Self::Closed { .. } | Self::Merged { .. } => ErrorKind::Closed,
             Self::Invalid { .. } => ErrorKind::Invalid,
             Self::Busy { .. } => ErrorKind::Busy,

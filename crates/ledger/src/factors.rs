@@ -157,21 +157,22 @@ impl Factors<'_> {
         row.as_ref().map(read).transpose()
     }
 
-    /// Notes that a passkey was used, and what its credential reads now.
+    /// Notes that a passkey was used, and what its credential reads now; false when it does not read any
+    /// more what it read `before`: somebody used it meanwhile.
     pub async fn used_passkey(
         self,
         credential_id: &str,
-        credential: &str,
+        (before, credential): (&str, &str),
         now: Micros,
-    ) -> Result<()> {
+    ) -> Result<bool> {
         let credential = body("credential", credential)?;
         let mut tx = self.0.begin().await?;
-        let query =
-            sql("UPDATE passkeys SET credential = $1, used_at = $2 WHERE credential_id = $3");
-        if query.bind(credential).bind(now).bind(credential_id).run(&mut tx).await? == 0 {
-            return Err(LedgerError::not_found(Kind::Factor, "passkey"));
-        }
-        tx.commit().await
+        let query = sql("UPDATE passkeys SET credential = $1, used_at = $2 \
+             WHERE credential_id = $3 AND credential = $4");
+        let query = query.bind(credential).bind(now).bind(credential_id).bind(before);
+        let used = query.run(&mut tx).await? == 1;
+        tx.commit().await?;
+        Ok(used)
     }
 
     /// Takes a passkey away.

@@ -10,10 +10,14 @@ use crate::ledger::Ledger;
 use crate::news::Kind;
 use crate::page::{Page, Paging};
 use crate::sql::{Row, json, sql};
+use crate::text::key;
 use crate::tx::Tx;
 
 /// A chain of findings that superseded each other is followed no further.
 const MAX_CHAIN: usize = 100;
+
+/// A finding brings its alert no more labels.
+const MAX_LABELS: usize = 50;
 
 /// Findings.
 #[derive(Debug, Clone, Copy)]
@@ -100,6 +104,19 @@ pub(crate) async fn upsert(
              time = excluded.time, superseded_by = NULL");
         let query = query.bind(finding.finding_id).bind(*alert).bind(json(finding)?);
         query.bind(finding.level).bind(finding.time).bind(now).run(tx).await?;
+        if let Some(alert) = alert {
+            label(tx, *alert, finding).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes by which labels the alert of a finding is found.
+async fn label(tx: &mut Tx, alert: AlertId, finding: &Finding) -> Result<()> {
+    for label in finding.labels.iter().take(MAX_LABELS) {
+        let query = sql("INSERT INTO alert_labels (alert_id, label) VALUES ($1, $2) \
+             ON CONFLICT (alert_id, label) DO NOTHING");
+        query.bind(alert).bind(key(label)).run(tx).await?;
     }
     Ok(())
 }

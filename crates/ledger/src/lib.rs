@@ -30,6 +30,7 @@ mod factors;
 mod findings;
 mod health;
 mod idempotency;
+mod identities;
 mod ids;
 mod incidents;
 mod ledger;
@@ -68,6 +69,7 @@ pub use factors::{Factors, MAX_PASSKEYS, Passkey, Totp};
 pub use findings::Findings;
 pub use health::{Health, Heard, SourceHealth};
 pub use idempotency::{Answer, Idempotency, MAX_KEYS};
+pub use identities::{Identities, Identity, MAX_IDENTITIES};
 pub use ids::{CommentId, MergeId, SenderId, SessionId, SuppressionId, TaskId, TokenId, UserId};
 pub use incidents::{
     IncidentChange, IncidentFilter, IncidentOrder, IncidentRow, IncidentStatus, Incidents, Merge,
@@ -120,6 +122,8 @@ handles! {
     tokens: Tokens,
     /// Second factors of users.
     factors: Factors,
+    /// Whom identity providers vouch for.
+    identities: Identities,
     /// One-time links.
     links: Links,
     /// Failed logins.

@@ -7,7 +7,10 @@ use crate::error::{LedgerError, Result};
 use crate::ledger::Engine;
 
 /// Every step, oldest first. A step that was released is never changed: a new one is added.
-const STEPS: &[(i64, &str, &str)] = &[(1, "ledger", include_str!("../migrations/0001_ledger.sql"))];
+const STEPS: &[(i64, &str, &str)] = &[
+    (1, "ledger", include_str!("../migrations/0001_ledger.sql")),
+    (2, "labels and identities", include_str!("../migrations/0002_labels_identities.sql")),
+];
 
 /// Brings the tables up to date. A database that a newer version wrote is refused.
 pub(crate) async fn migrate(on: &mut AnyConnection, engine: Engine) -> Result<()> {

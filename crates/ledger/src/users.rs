@@ -142,6 +142,14 @@ impl Users<'_> {
         row.as_ref().map(pair).transpose()
     }
 
+    /// Those with a mail address, whatever its case; two at most, which tells that it is not one person's.
+    pub async fn by_email(self, email: &str) -> Result<Vec<User>> {
+        let mut query = sql(SELECT);
+        query.push(" AND LOWER(email) = ").arg(email.trim().to_lowercase());
+        query.push(" ORDER BY user_id LIMIT 2");
+        query.all(&mut *self.0.reader().await?).await?.iter().map(read).collect()
+    }
+
     /// All, by login, 500 from an offset on.
     pub async fn list(self, offset: u32) -> Result<Vec<User>> {
         let mut query = sql(SELECT);
@@ -229,7 +237,11 @@ impl Users<'_> {
     }
 }
 
-async fn add(tx: &mut Tx, (actor, now): (&Actor, Micros), new: &NewUser) -> Result<User> {
+pub(crate) async fn add(
+    tx: &mut Tx,
+    (actor, now): (&Actor, Micros),
+    new: &NewUser,
+) -> Result<User> {
     let login = line("login", &new.login)?.to_lowercase();
     if login.contains(char::is_whitespace) {
         return Err(LedgerError::invalid("login", "may not hold spaces"));

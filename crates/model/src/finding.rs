@@ -40,6 +40,9 @@ pub struct Finding {
     pub window: Option<Window>,
     /// Name of the source definition of its (first) event.
     pub source: Arc<str>,
+    /// What the configuration says of everything that the senders of its events send: `site=oslo`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<Arc<str>>,
 }
 
 /// What made a finding.
@@ -94,6 +97,8 @@ pub struct Match {
     pub entities: Arc<[Entity]>,
     /// Name of the event's source definition.
     pub source: Arc<str>,
+    /// What the configuration says of everything that the event's sender sends.
+    pub labels: Arc<[Arc<str>]>,
 }
 
 /// The span of a correlation.

@@ -181,6 +181,7 @@ pub static COLUMNS: &[Column] = &[
     c("message", "message", Text),
     c("metadata_correlation_uid", "metadata.correlation_uid", Text).pivot(),
     c("metadata_event_code", "metadata.event_code", Text).pivot(),
+    c("metadata_labels", "metadata.labels", Json),
     c("metadata_log_name", "metadata.log_name", Text),
     c("metadata_log_provider", "metadata.log_provider", Text),
     c("metadata_original_time", "metadata.original_time", Text),

@@ -47,5 +47,6 @@ fn finding(n: u64) -> Finding {
         matched_fields: Vec::new(),
         window: None,
         source: "windows_security".into(),
+        labels: vec![],
     }
 }

@@ -70,8 +70,12 @@ pub(crate) fn bearer(headers: &HeaderMap) -> Option<Token> {
 
 /// The token of the session's cookie.
 fn cookie(headers: &HeaderMap) -> Option<Token> {
+    cookie_named(headers, &[COOKIE, PLAIN_COOKIE]).map(Token::presented)
+}
+
+/// The first cookie that has one of these names.
+pub(crate) fn cookie_named<'h>(headers: &'h HeaderMap, names: &[&str]) -> Option<&'h str> {
     let all = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
     let pairs = all.flat_map(|text| text.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    let ours = pairs.into_iter().find(|(name, _)| matches!(*name, COOKIE | PLAIN_COOKIE));
-    ours.map(|(_, token)| Token::presented(token))
+    pairs.into_iter().find(|(name, _)| names.contains(name)).map(|(_, value)| value)
 }

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use app::access::{More, Questioned};
 use app::{Failure, Kind};
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::http::{HeaderValue, StatusCode, header};
@@ -30,6 +31,9 @@ pub(crate) struct Problem {
     /// True when the password is right and the code of an authenticator is needed too.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     code_needed: bool,
+    /// When the password is right and a passkey would do: the question to it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    passkey: Option<Box<Questioned>>,
     /// When to come again.
     #[serde(skip)]
     after: Option<Duration>,
@@ -44,14 +48,21 @@ impl Problem {
             detail: detail.into(),
             hints: Vec::new(),
             code_needed: false,
+            passkey: None,
             after: None,
         }
     }
 
     /// The password is right, and is not enough.
-    pub(crate) fn code_needed() -> Self {
-        let detail = "the code of the authenticator is needed too";
-        Self { code_needed: true, ..Self::new(StatusCode::UNAUTHORIZED, detail) }
+    pub(crate) fn more_needed(more: More) -> Self {
+        let More { code, passkey } = more;
+        let detail = match (code, &passkey) {
+            (true, Some(_)) => "the code of the authenticator or a passkey is needed too",
+            (false, Some(_)) => "a passkey is needed too",
+            _ => "the code of the authenticator is needed too",
+        };
+        let passkey = passkey.map(Box::new);
+        Self { code_needed: code, passkey, ..Self::new(StatusCode::UNAUTHORIZED, detail) }
     }
 
     pub(crate) fn bad(detail: impl Into<String>) -> Self {

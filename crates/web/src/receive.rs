@@ -261,6 +261,7 @@ mod tests {
             login: "anna".into(),
             password: password.into(),
             code: None,
+            passkey: None,
             address: HERE,
             agent: String::new(),
         };

@@ -8,7 +8,7 @@ use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::{MethodFilter, MethodRouter};
 
-use crate::api::{alerts, auth, hunt, incidents, live, senders, users};
+use crate::api::{alerts, auth, hunt, incidents, live, senders, sign_in, users};
 use crate::caller::Came;
 use crate::describe::Operation;
 use crate::once;
@@ -71,8 +71,18 @@ use Permission::{Audit, Content, Decide, Hunt, Read, Senders, Users};
 pub(crate) const ROUTES: &[Route] = routes! {
     GET "/api/v1/health" Nothing => live::health, "Whether the floor works, for a load balancer";
     GET "/api/v1/openapi.json" Nothing => live::openapi, "This description";
+    GET "/api/v1/login" Nothing => sign_in::ways, "Ways to log in";
     POST "/api/v1/login" Nothing => auth::log_in,
         "Logs in: gives a session as a cookie, and its word against forged requests";
+    GET "/api/v1/login/openid" Nothing => sign_in::begin_openid,
+        "Goes to the identity provider to log in";
+    GET "/api/v1/login/openid/callback" Nothing => sign_in::end_openid,
+        "Comes back from the identity provider: gives a session as a cookie";
+    POST "/api/v1/login/access" Nothing => sign_in::by_access,
+        "Logs in by the token of Cloudflare Access in `Cf-Access-Jwt-Assertion`";
+    POST "/api/v1/login/passkey/begin" Nothing => sign_in::begin_passkey_login,
+        "The question to a passkey by which somebody logs in";
+    POST "/api/v1/login/passkey" Nothing => sign_in::by_passkey, "Logs in by a passkey alone";
     POST "/api/v1/setup" Nothing => auth::setup,
         "Makes the first admin by the one-time word that the first start prints";
     POST "/api/v1/logout" Person => auth::log_out, "Ends the session";
@@ -82,6 +92,16 @@ pub(crate) const ROUTES: &[Route] = routes! {
     POST "/api/v1/me/totp" Person => users::enrol_code, "Begins to set up an authenticator";
     POST "/api/v1/me/totp/confirm" Person => users::confirm_code,
         "Ends the setting up of an authenticator with its first code";
+    POST "/api/v1/me/openid" Person => sign_in::begin_link,
+        "Begins to link an identity provider's word to the caller";
+    GET "/api/v1/me/identities" Person => sign_in::identities,
+        "Whom identity providers vouch for as the caller";
+    GET "/api/v1/me/passkeys" Person => sign_in::passkeys, "The caller's passkeys";
+    POST "/api/v1/me/passkeys/begin" Person => sign_in::begin_passkey,
+        "The question to an authenticator that is to make a passkey";
+    POST "/api/v1/me/passkeys" Person => sign_in::add_passkey, "Takes a passkey that was made";
+    DELETE "/api/v1/me/passkeys/{id}" Person => sign_in::remove_passkey,
+        "Takes one of the caller's passkeys away";
     GET "/api/v1/me/sessions" Person => users::sessions, "The caller's sessions";
     DELETE "/api/v1/me/sessions/{id}" Person => users::end_session,
         "Ends a session: one's own, or by an admin anybody's";
@@ -94,6 +114,8 @@ pub(crate) const ROUTES: &[Route] = routes! {
     POST "/api/v1/users" PersonMay(Users) => users::add, "Makes a user";
     PATCH "/api/v1/users/{id}" PersonMay(Users) => users::change,
         "Changes a user: name, mail, role, whether they are kept out";
+    DELETE "/api/v1/users/{id}/factors" PersonMay(Users) => sign_in::remove_factors,
+        "Takes all second factors of a user away who has lost them";
     GET "/api/v1/alerts" May(Read) => alerts::list, "Alerts by a filter";
     GET "/api/v1/alerts/facets" May(Read) => alerts::facets,
         "How many alerts a filter leaves, by state, level, rule and owner";

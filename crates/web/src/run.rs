@@ -10,7 +10,7 @@ pub fn run(options: ServeOptions, said: &(dyn Fn(&Opened) + Sync)) -> Result<(),
     runtime.block_on(async {
         let data = options.floor.data.clone();
         let floor = Floor::open(&options.content, options.floor).await?;
-        let served = match floor.fetch(options.config.as_deref()).await {
+        let served = match floor.configure(options.config.as_deref()).await {
             Ok(fetches) => {
                 let (listen, sockets) = (options.listen, options.sockets);
                 let places = (listen, sockets.as_slice());

@@ -3,18 +3,24 @@
 
 mod permission;
 mod proof;
+mod sign_in;
 mod users;
 
 use std::net::IpAddr;
 use std::time::Duration;
 
-use ledger::{Actor, Links, NewLink, NewSession, NewUser, Purpose, Role, Session, User};
+use ledger::{Actor, Links, NewLink, NewUser, Purpose, Role, Session, User};
 use model::{Digest, Micros};
 use tokio::sync::Semaphore;
 
 pub use permission::Permission;
 pub(crate) use proof::Seal;
 pub use proof::Token;
+pub use sign_in::{
+    Answered, AnsweredResponse, Begun, Ended, Made, MadeResponse, NewPasskey, PasskeyTold, Proof,
+    Questioned, Returned, Visit, Ways,
+};
+pub(crate) use sign_in::{Configured, SignIn, SignInForm};
 pub use users::{Enrolment, NewApiToken};
 
 use crate::failure::{Failure, Kind};
@@ -98,6 +104,8 @@ pub struct Login {
     pub password: String,
     /// The code of their authenticator, where they have one.
     pub code: Option<String>,
+    /// What one of their passkeys answers, where they have some.
+    pub passkey: Option<Proof>,
     /// From where.
     pub address: IpAddr,
     /// With which program.
@@ -109,8 +117,17 @@ pub struct Login {
 pub enum LoggedIn {
     /// They are in.
     In(Token, Box<Caller>),
-    /// The password is right; a code is needed too.
-    CodeNeeded,
+    /// The password is right, and something else is needed too.
+    MoreNeeded(Box<More>),
+}
+
+/// What is needed beside a password that is right: either of both that there are.
+#[derive(Debug)]
+pub struct More {
+    /// The code of an authenticator.
+    pub code: bool,
+    /// The answer of a passkey to this question.
+    pub passkey: Option<Questioned>,
 }
 
 /// The first admin to be.
@@ -189,38 +206,37 @@ impl Floor {
         let Some(user) = user.filter(|user| right && !user.disabled) else {
             return self.refused(&login, now).await;
         };
-        let mut factors = vec!["password".to_owned()];
         let totp = ledger.factors().totp(user.user_id).await.map_err(from_ledger)?;
-        if let Some(totp) = totp.filter(|totp| totp.confirmed) {
-            let Some(code) = &login.code else { return Ok(LoggedIn::CodeNeeded) };
-            let step = proof::code_step(&self.0.seal, &totp.sealed, code, now);
-            let taken = match step {
-                Some(step) => {
-                    let factors = ledger.factors();
-                    factors.take_step(user.user_id, step, now).await.map_err(from_ledger)?
-                }
-                None => false,
-            };
-            if !taken {
-                return self.refused(&login, now).await;
+        let totp = totp.filter(|totp| totp.confirmed);
+        let second = match (&login.code, &login.passkey, totp) {
+            (Some(code), _, Some(totp)) => {
+                let step = proof::code_step(&self.0.seal, &totp.sealed, code, now);
+                let taken = match step {
+                    Some(step) => {
+                        let factors = ledger.factors();
+                        factors.take_step(user.user_id, step, now).await.map_err(from_ledger)?
+                    }
+                    None => false,
+                };
+                taken.then_some(Some("totp"))
             }
-            factors.push("totp".to_owned());
-        }
-        ledger.attempts().forget(&login.login).await.map_err(from_ledger)?;
-        let token = Token::make(SESSION_PREFIX)?;
-        let new = NewSession {
-            digest: token.digest(),
-            user: user.user_id,
-            factors,
-            address: Some(login.address),
-            agent: login.agent,
-            idle: IDLE.0,
-            expires: Micros(now.0 + SESSION.0),
+            (_, Some(proof), _) => {
+                self.shown_beside(&user, proof).await?.then_some(Some("passkey"))
+            }
+            (_, None, totp) => {
+                let passkey = self.passkey_beside(&user).await?;
+                if totp.is_some() || passkey.is_some() {
+                    let more = More { code: totp.is_some(), passkey };
+                    return Ok(LoggedIn::MoreNeeded(Box::new(more)));
+                }
+                Some(None)
+            }
         };
-        let session = ledger.sessions().begin(now, &new).await.map_err(from_ledger)?;
-        let actor = Actor::person(&user.login, Some(login.address));
-        self.note(&actor, "login", &user.login).await?;
-        let caller = Caller { user, session: Some(session), scopes: None, actor };
+        let Some(second) = second else { return self.refused(&login, now).await };
+        ledger.attempts().forget(&login.login).await.map_err(from_ledger)?;
+        let factors = ["password"].into_iter().chain(second).map(str::to_owned).collect();
+        let visit = Visit { address: login.address, agent: login.agent };
+        let (token, caller) = self.let_in(user, factors, visit, None).await?;
         Ok(LoggedIn::In(token, Box::new(caller)))
     }
 

@@ -74,6 +74,11 @@ impl Permission {
     }
 }
 
+/// The role that may do most.
+pub(crate) fn highest(roles: impl Iterator<Item = Role>) -> Option<Role> {
+    roles.max_by_key(|role| rank(*role))
+}
+
 /// Each role may do all that the roles before it may.
 fn rank(role: Role) -> u8 {
     match role {

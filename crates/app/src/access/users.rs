@@ -1,8 +1,8 @@
 //! Users, their passwords and second factors, and tokens for programs.
 
 use ledger::{
-    ApiToken, NewToken, NewUser, Page, Paging, Role, Session, SessionId, TokenId, User, UserChange,
-    UserId,
+    ApiToken, Identity, NewToken, NewUser, Page, Paging, Role, Session, SessionId, TokenId, User,
+    UserChange, UserId,
 };
 use model::Micros;
 
@@ -29,6 +29,20 @@ pub struct Enrolment {
 }
 
 impl Floor {
+    /// Whom identity providers vouch for as the caller, the oldest first.
+    pub async fn identities(
+        &self,
+        caller: &Caller,
+        paging: &Paging,
+    ) -> Result<Page<Identity>, Failure> {
+        caller.in_person()?;
+        let all =
+            self.0.ledger.identities().list(caller.user.user_id).await.map_err(from_ledger)?;
+        let by =
+            |one: &Identity| format!("{:020} {} {}", one.created_at.0, one.issuer, one.subject);
+        Page::of(all, "identities", paging, by).map_err(from_ledger)
+    }
+
     /// All users, by login.
     pub async fn users(&self, caller: &Caller, paging: &Paging) -> Result<Page<User>, Failure> {
         caller.may(Permission::Users)?;

@@ -9,7 +9,6 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use crate::access::{Caller, Permission};
 use crate::ask::{self, Answered, Asker, Question};
-use crate::content::Content;
 use crate::failure::{Failure, Kind};
 use crate::live::{Floor, blocking, from_ledger};
 
@@ -71,8 +70,7 @@ impl Floor {
         paging: &Paging,
     ) -> Result<Page<SavedHunt>, Failure> {
         caller.may(Permission::Read)?;
-        let folder = self.0.options.content.clone();
-        let all = blocking(move || Ok(ask::hunts(&Content::of(folder.as_deref())).0)).await?;
+        let all = self.0.content.get().hunts.clone();
         Page::of(all, "hunts", paging, |hunt| hunt.name.clone()).map_err(from_ledger)
     }
 
@@ -89,8 +87,8 @@ impl Floor {
         let (waiting, gone) = oneshot::channel::<()>();
         let answered = blocking(move || {
             let _turn = turn;
-            let content = Content::of(floor.0.options.content.as_deref());
-            let saved = ask::find_hunt(&content, &asked.name).map_err(not_there)?;
+            let content = floor.0.content.get();
+            let saved = ask::find_hunt(&content.content, &asked.name).map_err(not_there)?;
             let asker = floor.asker(asked.question.limit)?;
             let what = (saved.sql.as_str(), Some((&saved, asked.given.as_slice())));
             bounded(|out| ask::answer(asker, what, &asked.question, out, ended(gone)))

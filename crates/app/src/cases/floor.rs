@@ -4,7 +4,7 @@ use ledger::{AuditFilter, Changes, Entry, Page, Paging, Verified};
 
 use crate::access::{Caller, Permission};
 use crate::failure::{Failure, Kind};
-use crate::live::{Floor, RuleInForce, Status, from_ledger};
+use crate::live::{Floor, RuleInForce, Status, from_ledger, save_shut_off};
 
 impl Floor {
     /// How the floor is.
@@ -37,7 +37,7 @@ impl Floor {
         }
         self.note(actor, "rule.lift", id).await?;
         self.0.costs.lift(id);
-        Ok(())
+        save_shut_off(&self.0).await
     }
 
     /// Listens to what changes from now on.

@@ -133,6 +133,7 @@ impl Feeder<'_> {
             modified: evidence.modified,
             parser: format.name(),
             definition: None,
+            labels: [].into(),
             parcel: parcel.clone(),
             known,
         });

@@ -16,7 +16,7 @@ use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use collect::Input;
-use detect::Hit;
+use detect::{Hit, RuleCosts, Rules};
 use lake::{EventRows, FlawRow, RecordBatch, Run, RunRow, RunWriter, Table};
 use model::{Finding, Hasher, Incident, Level, Match, Micros};
 use triage::{Policy, Triaged};
@@ -28,6 +28,7 @@ use self::spill::{Sorted, Spill};
 use crate::Meter;
 use crate::failure::{Failure, Kind, system};
 use crate::pipeline::{Book, Outlet, Shared, Tally, Work, Worker};
+use crate::scratch::FolderLock;
 use crate::stages::Stages;
 
 /// Findings or matches in one batch of the lake.
@@ -93,6 +94,8 @@ pub struct Outcome {
     pub hits_left_out: u64,
     /// What the data folder held before.
     pub before: Before,
+    /// Rules that were given up on events because they would have taken too long, the most given up first.
+    pub given_up: Vec<GivenUp>,
     /// What became of the incidents that it held.
     pub changes: Changes,
     /// What could not be had at all, the first few: where, and why.
@@ -100,6 +103,17 @@ pub struct Outcome {
     /// True when parcels were left out that had been read with other rules or definitions: these have
     /// not looked at them.
     pub rules_changed: bool,
+}
+
+/// A rule that was given up on some events: whether it matched them is not known.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct GivenUp {
+    /// The rule.
+    pub rule_id: String,
+    /// Its title.
+    pub title: String,
+    /// On how many events.
+    pub events: u64,
 }
 
 /// Runs an investigation into a data folder. Stopping the meter ends it without a trace in the lake.
@@ -111,6 +125,7 @@ pub fn investigate(stages: &Stages, options: &Options, meter: &Meter) -> Result<
         Failure::new(Kind::System, format!("cannot write to the data folder {folder}: {error}"))
             .hint("name another with --data")
     })?;
+    let _lock = FolderLock::take(&options.data)?;
     let survey = collect::survey(&options.inputs);
     Meter::add(&meter.bytes_total, survey.bytes);
     meter.enter("reading");
@@ -247,6 +262,7 @@ struct Read {
     book: Book,
     hits: Vec<Hit>,
     hits_left_out: u64,
+    costs: RuleCosts,
 }
 
 /// Runs the feed and the workers until the evidence ends.
@@ -260,10 +276,12 @@ fn read_all(source: &Source<'_>, shared: &Shared<'_>, threads: usize) -> Result<
             (0..threads).map(|_| scope.spawn(|| work(shared, &receive))).collect();
         let mut book = Book::default();
         let (mut hits, mut hits_left_out) = (Vec::new(), 0);
+        let mut costs = RuleCosts::default();
         let mut failure = None;
         for worker in workers {
             match worker.join() {
-                Ok(Ok(done)) => {
+                Ok(Ok(mut done)) => {
+                    costs.take(&mut done.costs);
                     book.add(done.book);
                     hits.extend(done.hits);
                     hits_left_out += done.hits_left_out;
@@ -275,7 +293,7 @@ fn read_all(source: &Source<'_>, shared: &Shared<'_>, threads: usize) -> Result<
         let fed = feeder.join().map_err(|_| defect("the reading thread failed"))?;
         match failure {
             Some(failure) => Err(failure),
-            None => Ok(Read { fed, book, hits, hits_left_out }),
+            None => Ok(Read { fed, book, hits, hits_left_out, costs }),
         }
     })
 }
@@ -285,6 +303,7 @@ struct Done {
     book: Book,
     hits: Vec<Hit>,
     hits_left_out: u64,
+    costs: RuleCosts,
 }
 
 /// One worker's life: chunks until there are no more.
@@ -306,7 +325,10 @@ fn work(shared: &Shared<'_>, receive: &Mutex<Receiver<Work>>) -> Result<Done, St
         Some(failure) => Err(failure),
         None => {
             worker.finish()?;
+            let mut costs = RuleCosts::default();
+            worker.detector.take_costs(&mut costs);
             Ok(Done {
+                costs,
                 book: std::mem::take(&mut worker.book),
                 hits: worker.detector.take_hits(),
                 hits_left_out: worker.detector.hits_left_out(),
@@ -358,7 +380,7 @@ fn send_findings(
 }
 
 fn finish(read: &Read, past: &Past, triaged: &Triaged, findings: u64, stages: &Stages) -> Outcome {
-    let Read { fed, book, hits_left_out, .. } = read;
+    let Read { fed, book, hits_left_out, costs, .. } = read;
     let sum = |count: fn(&Tally) -> u64| book.tallies.values().map(count).sum::<u64>();
     let known: u64 = book.tallies.values().flat_map(|t| t.definitions.values()).sum();
     let events = sum(|tally| tally.events);
@@ -380,11 +402,26 @@ fn finish(read: &Read, past: &Past, triaged: &Triaged, findings: u64, stages: &S
         lake_bytes: 0,
         rules: (stages.rules.list().len(), stages.rule_problems.len()),
         hits_left_out: *hits_left_out,
+        given_up: given_up(costs, &stages.rules),
         before: past.before,
         changes: past.changes(&triaged.incidents),
         refused: Vec::new(),
         rules_changed: fed.known > 0 && past.differs_from(&stages.digest),
     }
+}
+
+/// The rules that were given up on events, the most given up first.
+fn given_up(costs: &RuleCosts, rules: &Rules) -> Vec<GivenUp> {
+    let skipped = costs.list(rules).filter(|(_, cost)| cost.skipped > 0);
+    let mut all: Vec<GivenUp> = skipped
+        .map(|(rule, cost)| GivenUp {
+            rule_id: rule.id.to_string(),
+            title: rule.title.to_string(),
+            events: cost.skipped,
+        })
+        .collect();
+    all.sort_by(|a, b| b.events.cmp(&a.events).then_with(|| a.rule_id.cmp(&b.rule_id)));
+    all
 }
 
 /// Writes everything that is known only at the end.
@@ -422,12 +459,13 @@ fn write_rest(
     let problems: Vec<_> =
         stages.rule_problems.iter().take(PROBLEMS).map(|p| (&p.path, &p.message)).collect();
     let common: Vec<_> = triaged.common.iter().take(COMMON).collect();
+    let given_up: Vec<_> = outcome.given_up.iter().take(PROBLEMS).collect();
     let summary = serde_json::json!({
         "content": stages.digest, "events": outcome.events, "findings": outcome.findings,
         "alerts": outcome.alerts, "incidents": triaged.incidents.len(), "flaws": outcome.flaws,
         "known_parcels": outcome.known_parcels, "parcels_again": outcome.parcels_again,
         "rules": outcome.rules.0, "rules_not_loaded": outcome.rules.1,
-        "hits_left_out": outcome.hits_left_out, "changes": outcome.changes, "common": common,
+        "hits_left_out": outcome.hits_left_out, "given_up": given_up, "changes": outcome.changes, "common": common,
         "rule_sets": stages.rule_sets, "rule_problems": problems,
     });
     let row = RunRow {

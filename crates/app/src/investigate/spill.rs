@@ -156,6 +156,7 @@ struct Rest {
     entities: Vec<Entity>,
     matched_fields: Vec<(Arc<str>, Arc<str>, Option<Arc<str>>)>,
     window: Option<Window>,
+    labels: Vec<Arc<str>>,
 }
 
 fn apart(finding: Finding) -> (Common, Rest) {
@@ -175,6 +176,7 @@ fn apart(finding: Finding) -> (Common, Rest) {
         matched_fields,
         window,
         source,
+        labels,
     } = finding;
     let fields = matched_fields.into_iter().map(|f| (f.field, f.value, f.pattern));
     let rest = Rest {
@@ -185,6 +187,7 @@ fn apart(finding: Finding) -> (Common, Rest) {
         entities,
         matched_fields: fields.collect(),
         window,
+        labels,
     };
     let rule = Common {
         kind,
@@ -220,6 +223,7 @@ fn together(rule: &Common, rest: Rest) -> Finding {
             .collect(),
         window: rest.window,
         source: rule.source.clone(),
+        labels: rest.labels,
     }
 }
 
@@ -315,6 +319,7 @@ mod tests {
                 count: n as u64,
             }),
             source: text("source"),
+            labels: vec![text("site")],
         }
     }
 

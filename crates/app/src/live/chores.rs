@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ledger::{Heard, Silent};
+use ledger::{Actor, Heard, Silent, Telling};
 use model::{Alert, AlertId, Entity, EntityKind, Hasher, Level, Micros, RiskPart};
 
 use super::costs::ShutOff;
@@ -26,6 +26,9 @@ const FINDINGS: Micros = Micros::from_seconds(90 * 86_400);
 
 /// The rule that the alert of a rule that is shut off names.
 const SHUT_OFF_RULE: &str = "watchfloor-rule-shut-off";
+/// The setting of the ledger that keeps which rules are shut off, and the most that it keeps.
+const SHUT_OFF: &str = "rules.shut_off";
+const MOST_SHUT_OFF: usize = 500;
 /// The rule that a silent source's alert names.
 const SILENT_RULE: &str = "watchfloor-source-silent";
 
@@ -38,6 +41,7 @@ pub(crate) fn run(inner: &Arc<Inner>) {
             heard = Some(Instant::now());
             said(inner, "sources", sources(inner));
             said(inner, "rules", rules(inner));
+            said(inner, "rules", inner.runtime.block_on(save_shut_off(inner)));
         }
         if closing {
             return;
@@ -141,6 +145,31 @@ fn rules(inner: &Inner) -> Result<(), Failure> {
     if let Err(error) = raised.map_err(from_ledger) {
         inner.costs.put_back(untold);
         return Err(error);
+    }
+    Ok(())
+}
+
+/// Keeps which rules are shut off, so that a restart does not forget it.
+pub(crate) async fn save_shut_off(inner: &Inner) -> Result<(), Failure> {
+    let Some(mut shut_off) = inner.costs.take_unsaved() else { return Ok(()) };
+    shut_off.truncate(MOST_SHUT_OFF);
+    let value = serde_json::to_value(&shut_off).unwrap_or_default();
+    let (settings, actor) = (inner.ledger.settings(), Actor::system("costs"));
+    let set = (SHUT_OFF, &value);
+    let saved = settings.set(&actor, crate::now(), set, None, Telling::Values).await;
+    if saved.is_err() {
+        inner.costs.not_saved();
+    }
+    saved.map(drop).map_err(from_ledger)
+}
+
+/// Takes up which rules an earlier process had shut off.
+pub(crate) fn recall_shut_off(inner: &Inner) -> Result<(), Failure> {
+    let kept = inner.runtime.block_on(inner.ledger.settings().get(SHUT_OFF));
+    let Some(kept) = kept.map_err(from_ledger)? else { return Ok(()) };
+    match serde_json::from_value::<Vec<ShutOff>>(kept.value) {
+        Ok(shut_off) => inner.costs.recall(shut_off),
+        Err(error) => tracing::error!(%error, "which rules were shut off cannot be read"),
     }
     Ok(())
 }

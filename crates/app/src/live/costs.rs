@@ -3,7 +3,8 @@
 //! Detectors count for themselves, in steps of about a nanosecond and without a clock; the line brings
 //! their counts here some times a second. A rule that burdens the line for a minute is shut off, which
 //! a person is told by an alert and undoes by lifting it. Until then the rest of the rules goes on at
-//! full speed. What a single event may cost is bounded in `detect`.
+//! full speed, also after a restart: the ledger keeps what is shut off. What a single event may cost is
+//! bounded in `detect`.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use detect::{Detector, RuleCost, RuleCosts, RuleInfo, Rules};
 use model::Micros;
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// How often the line brings counts.
 const OFTEN: Micros = Micros(200_000);
@@ -52,7 +53,7 @@ pub struct Cost {
 }
 
 /// A rule that the floor shut off.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ShutOff {
     /// The rule.
     pub rule_id: Arc<str>,
@@ -85,6 +86,8 @@ struct State {
     shut_off: BTreeMap<Arc<str>, ShutOff>,
     /// Those of which no alert tells yet.
     untold: Vec<ShutOff>,
+    /// Whether the ledger knows others than those that are shut off.
+    unsaved: bool,
 }
 
 impl Costs {
@@ -92,17 +95,27 @@ impl Costs {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Takes up what an earlier process had shut off, before the rules come into force.
+    pub(crate) fn recall(&self, shut_off: Vec<ShutOff>) {
+        let known = shut_off.into_iter().map(|shut| (Arc::clone(&shut.rule_id), shut));
+        self.state().shut_off.extend(known);
+    }
+
     /// Other rules come into force. What is shut off stays so while it is the same.
     pub(crate) fn renew(&self, rules: &Arc<Rules>) {
         let mut state = self.state();
+        let before = state.shut_off.len();
         let versions: HashMap<_, _> = rules.list().iter().map(|r| (&r.id, &r.version)).collect();
         state.shut_off.retain(|id, shut| versions.get(id).is_some_and(|v| **v == shut.version));
         for id in state.shut_off.keys() {
             rules.fence(id, true);
         }
-        let State { window_began, brought, shut_off, untold, .. } = std::mem::take(&mut *state);
-        let rules = Arc::clone(rules);
-        *state = State { rules, window_began, brought, shut_off, untold, ..State::default() };
+        let changed = state.shut_off.len() != before;
+        let State { window_began, brought, shut_off, untold, unsaved, .. } =
+            std::mem::take(&mut *state);
+        let (rules, unsaved) = (Arc::clone(rules), unsaved || changed);
+        *state =
+            State { rules, window_began, brought, shut_off, untold, unsaved, ..State::default() };
     }
 
     /// Takes what detectors of the rules in force counted, now and then, and shuts off what burdens the
@@ -141,6 +154,7 @@ impl Costs {
                 since: now,
                 why,
             };
+            state.unsaved = true;
             state.untold.push(shut.clone());
             state.shut_off.insert(Arc::clone(&info.id), shut);
         }
@@ -159,8 +173,20 @@ impl Costs {
             state.rules.fence(id, false);
             state.window = RuleCosts::default();
             state.events = 0;
+            state.unsaved = true;
         }
         known
+    }
+
+    /// What is shut off, when the ledger does not know it yet.
+    pub(crate) fn take_unsaved(&self) -> Option<Vec<ShutOff>> {
+        let mut state = self.state();
+        std::mem::take(&mut state.unsaved).then(|| state.shut_off.values().cloned().collect())
+    }
+
+    /// The ledger did not take it.
+    pub(crate) fn not_saved(&self) {
+        self.state().unsaved = true;
     }
 
     /// Takes those of which no alert tells yet.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -13,6 +13,7 @@ use ledger::Ledger;
 use model::Micros;
 use tokio::sync::Semaphore;
 
+use super::content::{self, ContentRefused, InForce, Loaded, Wanted};
 use super::costs::{Costs, ShutOff};
 use super::fetch::{FetcherStatus, Fetchers};
 use super::figures::{Figures, Trouble};
@@ -20,7 +21,7 @@ use super::keeper::{self, Conclusions, Keeper, KeeperHealth, Pace};
 use super::line::Line;
 use super::listeners::{SocketKind, SocketStatus};
 use crate::Meter;
-use crate::access::Seal;
+use crate::access::{Seal, SignIn};
 use crate::cases::{AT_ONCE, Gate};
 use crate::content::Content;
 use crate::failure::{Failure, Kind, system};
@@ -66,20 +67,22 @@ pub(crate) struct Inner {
     /// Turns to ask the lake.
     pub(crate) asking: Arc<Semaphore>,
     pub(crate) seal: Seal,
+    /// Ways to log in beside a password.
+    pub(crate) sign_in: SignIn,
     pub(crate) meter: Meter,
     pub(crate) started_at: Micros,
     /// The last delivery that has been read and concluded upon.
     pub(crate) read: tokio::sync::watch::Sender<Position>,
-    stages: RwLock<Arc<Stages>>,
+    pub(crate) content: InForce,
     closing: AtomicBool,
     threads_of: Mutex<Vec<JoinHandle<()>>>,
     _lock: FolderLock,
 }
 
 impl Inner {
-    /// The content as it was loaded last.
+    /// The definitions and rules in force.
     pub(crate) fn stages(&self) -> Arc<Stages> {
-        Arc::clone(&self.stages.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.content.get().stages)
     }
 
     pub(crate) fn closing(&self) -> bool {
@@ -116,8 +119,12 @@ pub struct Status {
     pub rules: usize,
     /// Rules that are shut off because they took too long.
     pub rules_shut_off: Vec<ShutOff>,
-    /// Mistakes in the content: each names its file.
+    /// When the content in force was loaded.
+    pub content_loaded_at: Micros,
+    /// Mistakes in the content in force: each names its file, and where there is a place the line.
     pub content_problems: Vec<String>,
+    /// A change of the content that has new mistakes: until they are mended, what was in force stays.
+    pub content_refused: Option<ContentRefused>,
     /// Bytes that the write-ahead log takes, and may take.
     pub log_bytes: u64,
     /// The sockets.
@@ -136,7 +143,7 @@ impl Floor {
     pub async fn open(content: &Content, options: FloorOptions) -> Result<Self, Failure> {
         std::fs::create_dir_all(&options.data).map_err(system("cannot make the data folder"))?;
         let lock = FolderLock::take(&options.data)?;
-        let stages = Arc::new(Stages::of(content, &options.rules)?);
+        let content = InForce::new(Loaded::of(content.clone(), &options)?);
         let place = match &options.ledger {
             Some(text) => ledger::Place::parse(text).map_err(super::from_ledger)?,
             None => ledger::Place::in_folder(&options.data),
@@ -171,10 +178,11 @@ impl Floor {
             gate: Gate::default(),
             asking: Arc::new(Semaphore::new(AT_ONCE)),
             seal: Seal::of(&options.data)?,
+            sign_in: SignIn::default(),
             meter: Meter::default(),
             started_at: crate::now(),
             read: tokio::sync::watch::Sender::new(committed.unwrap_or_default()),
-            stages: RwLock::new(stages),
+            content,
             closing: AtomicBool::new(false),
             threads_of: Mutex::default(),
             _lock: lock,
@@ -192,10 +200,11 @@ impl Floor {
         if committed.is_none() {
             super::restore::import(inner)?;
         }
+        super::chores::recall_shut_off(inner)?;
         let restored = super::restore::restore(inner, committed)?;
         let reader = inner.wal.reader(committed.map_or(Position::START, collect::Position::next));
         let line = Line::new(Arc::clone(inner), reader, restored);
-        let (keeping, chores) = (Arc::clone(inner), Arc::clone(inner));
+        let (keeping, chores, content) = (Arc::clone(inner), Arc::clone(inner), Arc::clone(inner));
         let mut threads = vec![
             thread("line", move || line.run())?,
             thread("keeper", move || {
@@ -203,6 +212,7 @@ impl Floor {
                 keeping.keeper.run(&keeping.runtime, &keeping.wal, &*conclusions);
             })?,
             thread("chores", move || super::chores::run(&chores))?,
+            thread("content", move || content::watch(&content))?,
         ];
         inner.threads_of.lock().unwrap_or_else(PoisonError::into_inner).append(&mut threads);
         Ok(())
@@ -233,16 +243,13 @@ impl Floor {
         self.0.ledger.close().await;
     }
 
-    /// Loads the content anew, all of it or nothing: the rules in force change between two turns of the
-    /// line. Says what has mistakes; the sound part is in force.
+    /// Loads the content anew, as a person wants it: the sound part comes into force between two turns of the
+    /// line. Says what has mistakes.
     pub async fn reload(&self) -> Result<Vec<String>, Failure> {
         let inner = Arc::clone(&self.0);
         blocking(move || {
-            let content = Content::of(inner.options.content.as_deref());
-            let stages = Arc::new(Stages::of(&content, &inner.options.rules)?);
-            let problems = stages.problems();
-            *inner.stages.write().unwrap_or_else(PoisonError::into_inner) = stages;
-            Ok(problems)
+            content::change(&inner, Wanted::ByPerson)?;
+            Ok(inner.content.get().problems.clone())
         })
         .await
     }
@@ -263,7 +270,7 @@ impl Floor {
     pub fn status(&self) -> Status {
         let inner = &self.0;
         let now = crate::now();
-        let stages = inner.stages();
+        let content = inner.content.get();
         let mut troubles = inner.figures.troubles();
         let lake = inner.keeper.health();
         if let Some(failure) = &lake.failure {
@@ -289,9 +296,11 @@ impl Floor {
             events_per_second: inner.figures.rate(now),
             findings: inner.figures.findings.load(Ordering::Relaxed),
             matches_ahead: inner.figures.ahead.load(Ordering::Relaxed),
-            rules: stages.rules.list().len(),
+            rules: content.stages.rules.list().len(),
             rules_shut_off: inner.costs.shut_off(),
-            content_problems: stages.problems(),
+            content_loaded_at: content.at,
+            content_problems: content.problems.clone(),
+            content_refused: inner.content.refused(),
             log_bytes: inner.wal.metrics().disk_bytes,
             sockets: self.sockets(),
             fetchers: self.fetchers(),

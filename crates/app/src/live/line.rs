@@ -105,18 +105,32 @@ impl Line {
             self.reload();
             self.turn(deliveries, lost);
             if self.floor.keeper.wants() {
-                self.seal();
+                self.seal(false);
             }
         }
-        self.seal();
+        self.lay_down_open();
+        self.seal(true);
     }
 
-    /// Hands over what was read so far, with where everything stands.
-    fn seal(&mut self) {
+    /// Hands over the findings that may still change, as they stand: whoever asks the lake of a floor that is
+    /// closed finds them. The next start takes them out again.
+    fn lay_down_open(&mut self) {
+        let open: Vec<Finding> = self.open.values().cloned().collect();
+        let mut tail = Tail::default();
+        push(&mut tail, Table::Findings, &open, lake::findings_batch);
+        if !tail.is_empty() && self.through.is_some() {
+            self.floor.keeper.take(&tail, 0);
+        }
+    }
+
+    /// Hands over what was read so far, with where everything stands. `laid_down` says that the findings that
+    /// may still change are among it.
+    fn seal(&mut self, laid_down: bool) {
         let Some(through) = self.through else { return };
         let story = Story {
             watermark: self.watermark.now(crate::now()),
             open: self.open.values().cloned().collect(),
+            laid_down,
             mark: self.triaging.mark(),
         };
         let correlator = self.correlator.snapshot();

@@ -4,6 +4,7 @@
 //! goes to the ledger at once, where people decide on it.
 
 mod chores;
+mod content;
 mod costs;
 mod fetch;
 mod figures;
@@ -17,6 +18,8 @@ mod saved;
 mod triaging;
 mod watermark;
 
+pub(crate) use chores::save_shut_off;
+pub use content::ContentRefused;
 pub use costs::{Cost, RuleInForce, ShutOff};
 pub use fetch::{FetcherStatus, LastError};
 pub use figures::Trouble;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use collect::{Delivery, Position};
+use collect::{Delivery, Position, Tag};
 use detect::{Detector, Hit};
 use lake::{EventRows, FlawRow, RecordBatch, Table, Tail};
 use model::{Digest, Finding, Flaw, FlawKind, Level, Parcel};
@@ -242,6 +242,7 @@ impl Fed {
                     modified: Some(delivery.received_at),
                     parser: read.unwrap_or_default(),
                     definition: delivery.definition.clone(),
+                    labels: delivery.tags.iter().map(label).collect(),
                     known: false,
                 });
                 // From memory, so an error would only mean that there is no more.
@@ -277,6 +278,14 @@ impl Fed {
         let row = FlawRow { parcel: Some(parcel.digest), origin: parcel.origin.clone(), flaw };
         self.flaws.push(row);
         self.flawed.push(index);
+    }
+}
+
+/// A tag as it is written: `site=oslo`, or a name alone.
+fn label(tag: &Tag) -> Arc<str> {
+    match &*tag.value {
+        "" => Arc::clone(&tag.name),
+        value => format!("{}={value}", tag.name).into(),
     }
 }
 

@@ -77,6 +77,9 @@ pub(crate) fn restore(inner: &Inner, through: Option<Position>) -> Result<Restor
         Some(saved) => (saved.story, Some(saved.correlator)),
         None => (begun(), None),
     };
+    if story.laid_down {
+        take_up_open(inner, &story)?;
+    }
     let rules = &stages.rules;
     let correlator = match bytes.map(|b| LiveCorrelator::restore(Arc::clone(rules), limits(), &b)) {
         Some(Ok(correlator)) => correlator,
@@ -115,7 +118,21 @@ fn begun() -> Story {
         watermark: now,
         mark: Mark { now, from: Micros(i64::MAX), ..Mark::default() },
         open: Vec::new(),
+        laid_down: false,
     }
+}
+
+/// Takes out of the lake the findings that may still change: it gets them again once nothing will. Done
+/// twice it does no harm.
+fn take_up_open(inner: &Inner, story: &Story) -> Result<(), Failure> {
+    let lake = crate::open_lake(&inner.options.data)?;
+    let ids: Vec<String> =
+        story.open.iter().map(|finding| finding.finding_id.to_string()).collect();
+    for ids in ids.chunks(1_000) {
+        let taken = lake.delete_where(lake::Table::Findings, "finding_id", ids);
+        inner.runtime.block_on(taken).map_err(crate::investigate::from_lake)?;
+    }
+    Ok(())
 }
 
 /// The findings that triage had taken, in time order: those of the lake, and those that were open.

@@ -35,6 +35,9 @@ pub(crate) struct Story {
     pub(crate) watermark: Micros,
     /// Findings of correlations that may still change.
     pub(crate) open: Vec<Finding>,
+    /// Whether the lake holds those too, as they stood when the floor was closed.
+    #[serde(default)]
+    pub(crate) laid_down: bool,
     pub(crate) mark: Mark,
 }
 

@@ -1,11 +1,14 @@
 //! A worker: chunk in, rows and findings out. Everything between borrows from the chunk.
 
+use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use detect::{Detector, View};
 use lake::{EventRows, FlawRow, RecordBatch, Table, UnrecognisedRow};
-use model::{Finding, Flaw, FlawKind, Level, Micros, Parcel, Provenance, Record, inert, shortened};
+use model::{
+    Finding, Flaw, FlawKind, Level, Micros, Parcel, Provenance, Record, Value, inert, shortened,
+};
 use normalize::{Context, Mapper};
 
 use super::tally::Book;
@@ -31,6 +34,8 @@ pub(crate) struct Job {
     pub(crate) parser: &'static str,
     /// The source definition that its sender names.
     pub(crate) definition: Option<Arc<str>>,
+    /// What the configuration says of everything that its sender sends.
+    pub(crate) labels: Arc<[Arc<str>]>,
     /// True when the lake holds its events: only the rules look at it.
     pub(crate) known: bool,
 }
@@ -166,7 +171,8 @@ impl<'s> Worker<'s> {
             origin: &job.parcel.origin,
             definition: job.definition.as_deref(),
         };
-        let normal = self.mapper.normalize(record, &context);
+        let mut normal = self.mapper.normalize(record, &context);
+        label(&mut normal.event, &job.labels);
         let (definition, definition_version) =
             normal.definition.map_or(("", 0), |d| (&*d.name, d.version));
         let provenance = Provenance {
@@ -185,6 +191,7 @@ impl<'s> Worker<'s> {
             uid: provenance.event_uid(),
             time: normal.event.time,
             source: normal.definition.map_or(&shared.stages.unknown_source, |d| &d.name),
+            labels: &job.labels,
             parser: record.syntax_in(job.parser),
             event: &normal.event,
         };
@@ -264,6 +271,26 @@ impl<'s> Worker<'s> {
             sample: sample(record),
         });
     }
+}
+
+/// Adds labels to those that an event's own source gave it.
+fn label<'a>(event: &mut ocsf::Event<'a>, labels: &'a [Arc<str>]) {
+    static COLUMN: LazyLock<Option<ocsf::ColumnId>> =
+        LazyLock::new(|| ocsf::column("metadata.labels"));
+    let Some(column) = COLUMN.filter(|_| !labels.is_empty()) else { return };
+    let mut all: Vec<Value<'a>> = match event.remove(column) {
+        Some(ocsf::Scalar::Json(Value::List(own))) => own,
+        Some(ocsf::Scalar::Json(own)) => vec![own],
+        Some(ocsf::Scalar::Text(own)) => vec![Value::Str(own)],
+        _ => Vec::new(),
+    };
+    let own = all.len();
+    for label in labels {
+        if !all.iter().take(own).any(|known| known.as_str() == Some(label)) {
+            all.push(Value::Str(Cow::Borrowed(label)));
+        }
+    }
+    event.set(column, ocsf::Scalar::Json(Value::List(all)));
 }
 
 /// What makes records alike: the names of their fields, the first two dozen of them.

@@ -8,6 +8,9 @@ use crate::ask::Asker;
 use crate::failure::Failure;
 use crate::stages::Stages;
 
+/// Rules that were given up on events that a report names.
+const GIVEN_UP: usize = 10;
+
 /// What the newest run says of itself: the rules that looked, not those that happen to be loaded now.
 #[derive(Debug, Default, serde::Deserialize)]
 #[serde(default)]
@@ -17,7 +20,15 @@ pub(super) struct LastRun {
     rule_sets: Vec<(String, u64)>,
     rule_problems: Vec<(String, String)>,
     hits_left_out: u64,
+    given_up: Vec<GivenUp>,
     common: Vec<triage::CommonEntity>,
+}
+
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(default)]
+struct GivenUp {
+    title: String,
+    events: u64,
 }
 
 impl LastRun {
@@ -133,6 +144,14 @@ pub(super) fn limits(document: &Document, run: &LastRun) -> Vec<String> {
             "Correlations did not count {} matches of rules that matched very often; the earliest \
              were counted.",
             grouped(run.hits_left_out)
+        ));
+    }
+    for rule in run.given_up.iter().take(GIVEN_UP) {
+        limits.push(format!(
+            "The rule \u{201c}{}\u{201d} would have taken too long on {} events and was given up there: \
+             whether it matches them is not known.",
+            model::inert(&rule.title),
+            grouped(rule.events)
         ));
     }
     if !document.unrecognised.is_empty() {

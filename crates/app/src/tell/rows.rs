@@ -88,6 +88,7 @@ pub(crate) fn kept_match(row: &Row) -> Option<Match> {
         fields: serde_json::from_str(text(row, "fields")).ok()?,
         entities: texts(row, "entities").filter_map(entity).collect(),
         source: shared(row, "source"),
+        labels: texts(row, "labels").map(Arc::from).collect(),
     })
 }
 
@@ -119,6 +120,7 @@ pub(crate) fn finding(row: &Row) -> Option<Finding> {
         matched_fields: matched(row),
         window,
         source: shared(row, "source"),
+        labels: texts(row, "labels").map(Arc::from).collect(),
     })
 }
 

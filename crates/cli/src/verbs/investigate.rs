@@ -136,6 +136,16 @@ fn unlooked(ground: &Ground, outcome: &Outcome) {
             HumanCount(outcome.hits_left_out)
         ));
     }
+    for rule in outcome.given_up.iter().take(NAMED) {
+        note(format!(
+            "the rule `{}` would have taken too long on {} and was given up there",
+            inert(&shortened(&rule.title, 90)),
+            plural("event", rule.events)
+        ));
+    }
+    if let Some(rest) = outcome.given_up.len().checked_sub(NAMED).filter(|rest| *rest > 0) {
+        note(format!("so were {rest} other rules; the run's summary names them"));
+    }
 }
 
 /// What became of the incidents that were there before.

@@ -72,12 +72,13 @@ fn said(ground: &Ground, opened: &Opened) {
             let _ = writeln!(text, "  fetches {}", inert(fetched));
         }
         for problem in opened.problems.iter().take(10) {
-            let _ = writeln!(
-                text,
-                "  {} {}",
-                ground.screen.paint(Tone::Warn, "left out:"),
-                inert(problem)
-            );
+            let mut lines = problem.lines().map(inert);
+            let first = lines.next().unwrap_or_default();
+            let left_out = ground.screen.paint(Tone::Warn, "left out:");
+            let _ = writeln!(text, "  {left_out} {first}");
+            for line in lines {
+                let _ = writeln!(text, "    {line}");
+            }
         }
         if let Some(link) = &opened.first_link {
             let _ = writeln!(

@@ -20,6 +20,8 @@ pub struct Hit {
     pub(crate) entities: Arc<[Entity]>,
     /// Name of the event's source definition.
     pub(crate) source: Arc<str>,
+    /// What the configuration says of everything that the event's sender sends.
+    pub(crate) labels: Arc<[Arc<str>]>,
 }
 
 impl Hit {

@@ -31,6 +31,8 @@ pub(super) struct Pulse {
     pub(super) entities: Arc<[Entity]>,
     /// Source of the first of them.
     pub(super) source: Arc<str>,
+    /// What the configuration says of the senders of those.
+    pub(super) labels: Arc<[Arc<str>]>,
     /// The group's values as the input spells them.
     pub(super) group: Box<[Arc<str>]>,
     /// The group.
@@ -87,6 +89,13 @@ impl Thing {
         match self {
             Thing::Hit(hit) => &hit.source,
             Thing::Pulse(pulse) => &pulse.source,
+        }
+    }
+
+    pub(super) fn labels(&self) -> &Arc<[Arc<str>]> {
+        match self {
+            Thing::Hit(hit) => &hit.labels,
+            Thing::Pulse(pulse) => &pulse.labels,
         }
     }
 

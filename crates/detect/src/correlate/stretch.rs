@@ -17,6 +17,8 @@ use super::window::bound;
 const MOST_EVENTS: usize = 1_000;
 /// Entities that one finding names.
 const MOST_ENTITIES: usize = 100;
+/// Labels that one finding bears.
+const MOST_LABELS: usize = 50;
 
 /// A finding in the making.
 #[derive(Debug, Clone)]
@@ -43,6 +45,7 @@ pub(super) struct Stretch {
     pub(super) known: FxHashSet<EventUid>,
     pub(super) entities: Vec<Entity>,
     pub(super) source: Arc<str>,
+    pub(super) labels: Vec<Arc<str>>,
     /// The group's values as the first input spells them.
     pub(super) shown: Box<[Arc<str>]>,
     /// Of the events that are named so far, and of the entities.
@@ -66,6 +69,7 @@ impl Stretch {
             known: FxHashSet::default(),
             entities: Vec::new(),
             source: first.map_or_else(|| "".into(), |input| input.thing.source().clone()),
+            labels: Vec::new(),
             shown: first.map(|input| input.shown(rule)).unwrap_or_default(),
             digests: (0, 0),
         };
@@ -108,6 +112,11 @@ impl Stretch {
                     self.tail = Some(*event);
                 }
             }
+            for label in input.thing.labels().iter() {
+                if self.labels.len() < MOST_LABELS && !self.labels.contains(label) {
+                    self.labels.push(label.clone());
+                }
+            }
             let entities = input.thing.entities();
             if before.is_some_and(|before| Arc::ptr_eq(before, entities)) {
                 continue;
@@ -127,7 +136,7 @@ impl Stretch {
         let count = self.count(rule);
         mixed(self.digests.0, |hash| {
             (self.digests.1, self.start, self.last_time, self.tail, count).hash(hash);
-            (&self.source, &self.shown).hash(hash);
+            (&self.source, &self.shown, &self.labels).hash(hash);
         })
     }
 
@@ -168,6 +177,7 @@ impl Stretch {
             events: self.events().into(),
             entities: self.entities.as_slice().into(),
             source: self.source.clone(),
+            labels: self.labels.as_slice().into(),
             group: input.shown(rule),
             origin: origin.clone(),
         }
@@ -202,6 +212,7 @@ impl Stretch {
             matched_fields,
             window: Some(window),
             source: self.source.clone(),
+            labels: self.labels.clone(),
         }
     }
 }
@@ -251,6 +262,7 @@ pub(super) fn going_on(input: &Input, rule: &Correlation, origin: &Key) -> Pulse
         events: input.thing.events().into(),
         entities: input.thing.entities().clone(),
         source: input.thing.source().clone(),
+        labels: input.thing.labels().clone(),
         group: input.shown(rule),
         origin: origin.clone(),
     }

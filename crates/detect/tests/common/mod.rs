@@ -201,6 +201,7 @@ pub fn with_view<T>(
         uid: EventUid::from(Hasher::new("test").number(number)),
         time,
         source: &source,
+        labels: &[].into(),
         parser: "json",
         event: &event,
     })

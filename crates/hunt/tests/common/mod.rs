@@ -111,6 +111,7 @@ pub(crate) fn finding(rule: &str, level: Level, event: usize, at: &str) -> Findi
         matched_fields: vec![],
         window: None,
         source: "made".into(),
+        labels: vec![],
     }
 }
 

@@ -30,6 +30,8 @@ pub struct AlertFilter {
     pub source: Option<String>,
     /// About this entity.
     pub entity: Option<Entity>,
+    /// With findings that bear this label.
+    pub label: Option<String>,
     /// With all of these words in title, description, entities or reason.
     pub text: Option<String>,
     /// Still going on at or after this time.
@@ -267,6 +269,13 @@ fn conditions(query: &mut Sql, filter: &AlertFilter, but: Part, now: Micros) -> 
              AND e.entity = ",
         );
         query.arg(entity_key(entity)).push(")");
+    }
+    if let Some(label) = &filter.label {
+        query.push(
+            " AND EXISTS (SELECT 1 FROM alert_labels l WHERE l.alert_id = a.alert_id \
+             AND l.label = ",
+        );
+        query.arg(key(label)).push(")");
     }
     for pattern in patterns(filter.text.as_deref().unwrap_or_default())? {
         query.push(" AND a.search LIKE ").arg(pattern).push(" ESCAPE '\\'");

@@ -38,6 +38,8 @@ pub(crate) async fn retract(
             None => {}
         }
         dirty.extend(before.incident_id);
+        let query = sql("DELETE FROM alert_labels WHERE alert_id = $1").bind(*old);
+        query.run(tx).await?;
         let query = sql("DELETE FROM alert_entities WHERE alert_id = $1").bind(*old);
         query.run(tx).await?;
         sql("DELETE FROM alerts WHERE alert_id = $1").bind(*old).run(tx).await?;
@@ -59,6 +61,10 @@ async fn hand_over(tx: &mut Tx, old: &AlertRow, new: &AlertRow, now: Micros) -> 
     }
     let query = sql("UPDATE comments SET object_id = $1 \
          WHERE object_kind = 'alert' AND object_id = $2");
+    query.bind(to).bind(from).run(tx).await?;
+    let query =
+        sql("INSERT INTO alert_labels (alert_id, label) SELECT $1, label FROM alert_labels \
+         WHERE alert_id = $2 ON CONFLICT (alert_id, label) DO NOTHING");
     query.bind(to).bind(from).run(tx).await?;
     let query = sql("UPDATE findings SET alert_id = $1 WHERE alert_id = $2");
     query.bind(to).bind(from).run(tx).await.map(drop)

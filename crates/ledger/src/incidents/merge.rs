@@ -104,7 +104,7 @@ pub(crate) async fn undo(
 ) -> Result<Merge> {
     let merge = fetch(tx, id).await?;
     if merge.undone_at.is_some() {
-        return Err(LedgerError::invalid("merge", "was undone already"));
+        return Err(LedgerError::Undone { id: id.to_string() });
     }
     // The incident that shows the source now must be open: it is about to lose something.
     writable_within(tx, merge.target).await?;

@@ -234,7 +234,10 @@ async fn passkeys_are_kept_and_counted(house: House) {
     factors.add_passkey(&alice(), at(1), user, key).await.unwrap();
     let twice = factors.add_passkey(&alice(), at(1), other, key).await.unwrap_err();
     assert!(matches!(twice, LedgerError::Exists { .. }));
-    factors.used_passkey("cred-1", r#"{"counter":2}"#, at(2)).await.unwrap();
+    let (one, two) = (r#"{"counter":1}"#, r#"{"counter":2}"#);
+    assert!(factors.used_passkey("cred-1", (one, two), at(2)).await.unwrap());
+    // Whoever read it before somebody else used it comes too late.
+    assert!(!factors.used_passkey("cred-1", (one, r#"{"counter":3}"#), at(3)).await.unwrap());
     let found = factors.passkey("cred-1").await.unwrap().unwrap();
     assert_eq!((found.user_id, found.used_at), (user, Some(at(2))));
     assert_eq!(found.credential, r#"{"counter":2}"#);

@@ -321,6 +321,7 @@ fn finding(number: u64) -> Finding {
         matched_fields: Vec::new(),
         window: None,
         source: "s".into(),
+        labels: vec![],
     }
 }
 

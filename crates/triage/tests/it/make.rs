@@ -38,6 +38,7 @@ pub(crate) fn finding(rule: &str, level: Level, time: Micros, entities: &[&str])
         matched_fields: Vec::new(),
         window: None,
         source: "windows_sysmon".into(),
+        labels: vec![],
     }
 }
 

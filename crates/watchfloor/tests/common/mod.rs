@@ -19,10 +19,17 @@ pub(crate) const PASSWORD: &str = "correct horse battery";
 
 impl Server {
     pub(crate) fn start(data: &Path) -> Self {
+        Self::start_with(data, &[], Stdio::inherit())
+    }
+
+    /// Starts it with more arguments, and its log somewhere.
+    pub(crate) fn start_with(data: &Path, args: &[&str], log: impl Into<Stdio>) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_watchfloor"))
             .args(["serve", "--json", "--listen", "127.0.0.1:0", "--data"])
             .arg(data)
+            .args(args)
             .stdout(Stdio::piped())
+            .stderr(log)
             .spawn()
             .unwrap();
         let mut line = String::new();
@@ -37,6 +44,13 @@ impl Server {
 
     /// A request by curl; the status and the body.
     pub(crate) fn curl(&self, path: &str, args: &[&str]) -> (u16, Value) {
+        let (status, body) = self.text(path, args);
+        let body = serde_json::from_str(&body).unwrap_or_else(|_| json!(body));
+        (status, body)
+    }
+
+    /// A request by curl; the status and the body as text.
+    pub(crate) fn text(&self, path: &str, args: &[&str]) -> (u16, String) {
         let url = format!("{}{path}", self.url());
         let jar = self.jar.path().join("jar");
         // The certificate is of the server's own making.
@@ -54,8 +68,8 @@ impl Server {
         let text = String::from_utf8(output.stdout).unwrap();
         let (body, status) = text.rsplit_once('\n').unwrap();
         let errors = String::from_utf8_lossy(&output.stderr);
-        let body = serde_json::from_str(body).unwrap_or_else(|_| json!(body));
-        (status.parse().unwrap_or_else(|_| panic!("{errors}")), body)
+        assert!(output.status.success() || status != "000", "{path}: {errors}");
+        (status.parse().unwrap_or_else(|_| panic!("{errors}")), body.to_owned())
     }
 
     pub(crate) fn post(&self, path: &str, word: &str, body: &Value) -> (u16, Value) {
@@ -87,7 +101,19 @@ impl Server {
         made["token"].as_str().unwrap().to_owned()
     }
 
-    /// Asks until the answer is the one that is waited for.
+    /// Asks a path until the answer is the one that is waited for.
+    pub(crate) fn until(&self, path: &str, is_it: impl Fn(&Value) -> bool) -> Value {
+        let deadline = Instant::now() + Duration::from_mins(1);
+        loop {
+            let (status, told) = self.curl(path, &[]);
+            if status == 200 && is_it(&told) {
+                return told;
+            }
+            assert!(Instant::now() < deadline, "{path}: {told}");
+        }
+    }
+
+    /// Asks in SQL until the answer is the one that is waited for.
     pub(crate) fn wait(&self, word: &str, sql: &str, is_it: impl Fn(&Value) -> bool) -> Value {
         let deadline = Instant::now() + Duration::from_mins(1);
         loop {

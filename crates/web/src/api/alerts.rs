@@ -33,6 +33,9 @@ pub(crate) struct AlertQuery {
     /// What it is about, such as `user:anna` or `address:192.0.2.7`.
     #[schemars(regex(pattern = ENTITY))]
     entity: Option<String>,
+    /// A tag of a sender whose events it is about, such as `site=oslo`.
+    #[schemars(length(max = 300))]
+    tag: Option<String>,
     /// Words, all of which must be in title, description, entities or reason.
     #[schemars(length(max = 300))]
     text: Option<String>,
@@ -82,6 +85,7 @@ impl AlertQuery {
             rule: self.rule.clone(),
             source: self.source.clone(),
             entity: entity(self.entity.as_deref())?,
+            label: self.tag.clone(),
             text: self.text.clone(),
             from: self.from,
             to: self.to,

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use app::Floor;
-use app::access::{self, Caller, FirstAdmin, Login, Permission, Token};
+use app::access::{self, Caller, FirstAdmin, Login, Permission, Proof, Token, Visit};
 use app::ledger::{Session, User};
 use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -12,20 +12,22 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::Body;
+use super::{Body, sign_in};
 use crate::caller::{COOKIE, Came, PLAIN_COOKIE};
 use crate::describe::{Answers, Created, Operation};
 use crate::json::Json;
 use crate::problem::Problem;
 use crate::server::Secure;
 
-/// A login: name, password, and the authenticator's code where there is one.
+/// A login: name, password, and what else is needed where there is an authenticator or a passkey.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct LoginBody {
     login: String,
     password: String,
     code: Option<String>,
+    /// The answer of a passkey to the question of the answer before.
+    passkey: Option<Proof>,
 }
 
 pub(crate) async fn log_in(
@@ -35,20 +37,12 @@ pub(crate) async fn log_in(
     headers: HeaderMap,
     Body(body): Body<LoginBody>,
 ) -> Result<LoggedIn, Problem> {
-    let agent = headers.get(header::USER_AGENT).and_then(|v| v.to_str().ok()).unwrap_or_default();
-    let login = Login {
-        login: body.login,
-        password: body.password,
-        code: body.code,
-        address: from.ip().to_canonical(),
-        agent: agent.to_owned(),
-    };
+    let Visit { address, agent } = sign_in::visit(from, &headers);
+    let LoginBody { login, password, code, passkey } = body;
+    let login = Login { login, password, code, passkey, address, agent };
     match floor.log_in(login).await? {
-        access::LoggedIn::In(token, caller) => {
-            let cookie = cookie(secure, token.expose(), 7 * 86_400);
-            Ok(LoggedIn { me: Me::of(caller.as_ref(), &token), cookie })
-        }
-        access::LoggedIn::CodeNeeded => Err(Problem::code_needed()),
+        access::LoggedIn::In(token, caller) => Ok(LoggedIn::new(secure, &token, &caller)),
+        access::LoggedIn::MoreNeeded(more) => Err(Problem::more_needed(*more)),
     }
 }
 
@@ -96,6 +90,12 @@ impl Me {
 pub(crate) struct LoggedIn {
     me: Me,
     cookie: String,
+}
+
+impl LoggedIn {
+    pub(super) fn new(secure: Secure, token: &Token, caller: &Caller) -> Self {
+        Self { me: Me::of(caller, token), cookie: session_cookie(secure, token) }
+    }
 }
 
 impl IntoResponse for LoggedIn {
@@ -158,12 +158,17 @@ pub(crate) async fn setup(
     Ok(Created(floor.make_first_admin(first).await?))
 }
 
+/// The cookie of a session. The session itself may end earlier.
+pub(super) fn session_cookie(secure: Secure, token: &Token) -> String {
+    cookie(secure, token.expose(), 7 * 86_400)
+}
+
 fn cookie(secure: Secure, value: &str, seconds: u32) -> String {
     let (name, flag) = if secure.0 { (COOKIE, "; Secure") } else { (PLAIN_COOKIE, "") };
     format!("{name}={value}; Path=/; HttpOnly; SameSite=Strict; Max-Age={seconds}{flag}")
 }
 
-fn with_cookie(mut response: Response, cookie: &str) -> Response {
+pub(super) fn with_cookie(mut response: Response, cookie: &str) -> Response {
     if let Ok(value) = HeaderValue::from_str(cookie) {
         response.headers_mut().insert(header::SET_COOKIE, value);
     }

@@ -127,6 +127,13 @@ impl<'s> Operation<'s> {
         self.answers.insert(status.as_u16(), told);
     }
 
+    /// Something that may go wrong beside what follows from what the operation takes.
+    pub(crate) fn goes_wrong(&mut self, status: StatusCode) {
+        let schema = self.schemas.answered.subschema_for::<Problem>();
+        let content = json!({ "application/problem+json": { "schema": schema } });
+        self.answers(status, Some(content), json!({}));
+    }
+
     /// What may go wrong: it follows from what the operation takes and who may come.
     pub(crate) fn problems(&mut self, kept: bool) {
         let route = self.route;

@@ -88,6 +88,9 @@ impl House {
             log_bytes: 1 << 30,
         };
         let floor = Floor::open(&Content::built_in(), options).await.unwrap();
+        let config = folder.path().join("floor.toml");
+        std::fs::write(&config, "[sign_in]\nurl = \"http://localhost:8630\"\n").unwrap();
+        floor.configure(Some(&config)).await.unwrap();
         if let Some(link) = floor.first_link().await.unwrap() {
             let first = FirstAdmin {
                 link,
@@ -115,12 +118,13 @@ impl House {
             login: login.into(),
             password: password.into(),
             code: None,
+            passkey: None,
             address: HERE,
             agent: String::new(),
         };
         match self.floor.log_in(login).await.unwrap() {
             LoggedIn::In(token, caller) => (token, *caller),
-            LoggedIn::CodeNeeded => panic!("no code was set up"),
+            LoggedIn::MoreNeeded(_) => panic!("no code was set up"),
         }
     }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use collect::bucket::{Bucket, BucketCredentials, BucketOptions};
 use collect::poll::{Definition, Poll, PollOptions};
 use collect::tail::{Tail, TailOptions};
-use collect::{Client, Fetcher, Moment, SecretSource};
+use collect::{Client, Fetcher, Moment};
 use ledger::SenderForm;
 use model::{Micros, inert};
 use parse::Recognised;
@@ -16,12 +16,16 @@ use serde::Deserialize;
 use tokio::runtime::Handle;
 use toml::Spanned;
 
+use crate::access::{Configured, SignInForm};
 use crate::content::read_text;
 use crate::failure::{Failure, Kind};
+use crate::form::SecretForm;
 
 /// The file, checked.
 pub(super) struct Config {
     pub(super) entries: Vec<Entry>,
+    /// Ways to log in.
+    pub(super) sign_in: Configured,
 }
 
 /// What an entry may name.
@@ -56,6 +60,8 @@ struct File {
     tail: Vec<Spanned<TailForm>>,
     bucket: Vec<Spanned<BucketForm>>,
     poll: Vec<Spanned<PollForm>>,
+    /// Without its place: a table that only its parts are written of has none.
+    sign_in: Option<SignInForm>,
 }
 
 /// Makes the form of one kind of entry: what all have, and its own.
@@ -154,25 +160,6 @@ form! {
     }
 }
 
-/// Where a secret is: `{ file = "…" }` or `{ env = "…" }`. It cannot stand in the file itself.
-///
-/// Untagged, because then a mistake is told without what was written in its place.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(untagged, expecting = "a secret is { file = \"…\" } or { env = \"…\" }")]
-enum SecretForm {
-    File { file: PathBuf },
-    Env { env: String },
-}
-
-impl SecretForm {
-    fn source(&self) -> SecretSource {
-        match self {
-            Self::File { file } => SecretSource::File(file.clone()),
-            Self::Env { env } => SecretSource::Environment(env.clone()),
-        }
-    }
-}
-
 /// Where a file that is there at the very first start is begun.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -239,7 +226,14 @@ impl Config {
                 return Err(wrong(format!("{place}: {} `{name}`: {mistake}", entry.kind())));
             }
         }
-        Ok(Self { entries })
+        let sign_in = match form.sign_in {
+            Some(form) => {
+                let place = place(text.find("[sign_in").unwrap_or_default());
+                form.read().map_err(|mistake| wrong(format!("{place}: sign_in: {mistake}")))?
+            }
+            None => Configured::default(),
+        };
+        Ok(Self { entries, sign_in })
     }
 }
 
@@ -430,6 +424,8 @@ fn unfit(front: &[u8], format: Option<&str>) -> Option<String> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
+    use collect::SecretSource;
+
     use super::*;
 
     fn parsed(text: &str) -> Result<Config, String> {
@@ -502,6 +498,14 @@ mod tests {
         assert!(said("[[tail]]\nname = \"a\"\npaths = \"/a\"\n").starts_with("floor.toml:3: "));
         assert!(said("\n[[tail]\n").starts_with("floor.toml:2: "));
         assert!(said("[[tale]]\n").contains("unknown field `tale`"));
+        assert_eq!(
+            said("# first\n[sign_in]\nurl = \"http://floor.example.org\"\n"),
+            "floor.toml:2: sign_in: url begins with https://, without a name and password in it"
+        );
+        assert!(
+            said("\n[sign_in.cloudflare_access]\nteam = \"https://acme.cloudflareaccess.com\"\naudience = []\n")
+                .starts_with("floor.toml:2: sign_in: cloudflare_access: audience")
+        );
         let twice = said(&format!("{good}\n{good}"));
         assert_eq!(twice, "floor.toml:5: tail `a`: another entry has this name");
         for (line, about) in [

@@ -26,7 +26,6 @@ use self::desk::LogDesk;
 use self::gauge::Gauge;
 use super::floor::{Floor, Inner, blocking, thread};
 use super::from_ledger;
-use crate::content::Content;
 use crate::failure::{Failure, Kind};
 
 pub use gauge::{FetcherStatus, LastError};
@@ -51,24 +50,25 @@ pub(crate) struct Fetchers {
 }
 
 impl Floor {
-    /// Begins to fetch what a file says, or `floor.toml` in the data folder where there is one. Says of what.
-    pub async fn fetch(&self, file: Option<&Path>) -> Result<Vec<String>, Failure> {
+    /// Does what a file says, or `floor.toml` in the data folder where there is one: how people log in beside
+    /// a password, and what is fetched from now on. Says of what.
+    pub async fn configure(&self, file: Option<&Path>) -> Result<Vec<String>, Failure> {
         let own = self.0.options.data.join(FILE);
         let path = match file {
             Some(path) => path.to_owned(),
             None if own.is_file() => own,
             None => return Ok(Vec::new()),
         };
-        let stages = self.0.stages();
-        let content = Content::of(self.0.options.content.as_deref());
-        let (services, problems) = services::load(&content);
+        let loaded = self.0.content.get();
+        let (services, problems) = services::load(&loaded.content);
         for problem in problems {
             tracing::warn!(problem, "a service's definition has a mistake and is left out");
         }
-        let definitions = stages.normalizer.definitions();
+        let definitions = loaded.stages.normalizer.definitions();
         let definition = |name: &str| definitions.iter().any(|known| *known.name == *name);
         let known = Known { definition: &definition, services: &services };
-        let config = Config::read(&path, &known)?;
+        let mut config = Config::read(&path, &known)?;
+        self.0.sign_in.configure(std::mem::take(&mut config.sign_in));
         self.enrol(&config).await?;
         let inner = Arc::clone(&self.0);
         blocking(move || start(&inner, config)).await

@@ -21,7 +21,7 @@ use crate::rules::Rules;
 
 const MAGIC: &[u8; 8] = b"WFcorrel";
 /// Changes whenever something is written otherwise.
-const VERSION: u16 = 1;
+const VERSION: u16 = 2;
 
 /// Why a snapshot could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -68,6 +68,7 @@ struct KeptHit {
     values: Box<[Option<Box<str>>]>,
     entities: Vec<Place>,
     source: Place,
+    labels: Vec<Place>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -79,6 +80,7 @@ struct KeptPulse {
     events: Vec<[u8; 16]>,
     entities: Vec<Place>,
     source: Place,
+    labels: Vec<Place>,
     group: Vec<Place>,
     origin: Place,
 }
@@ -130,6 +132,7 @@ struct KeptStretch {
     tail: Option<[u8; 16]>,
     entities: Vec<Place>,
     source: Place,
+    labels: Vec<Place>,
     shown: Vec<Place>,
     digests: (u64, u64),
 }
@@ -203,6 +206,7 @@ correlation: {type: event_count, rules: [c], group-by: [u], timespan: 1m, condit
                 values: [Some(format!("u{}", number % 3).into())].into(),
                 entities: [model::Entity::new(model::EntityKind::User, "u")].into(),
                 source: "s".into(),
+                labels: [format!("site={}", number % 2).into()].into(),
             };
             engine.feed(rules.correlations(), hit);
             if number == 40 {

@@ -93,6 +93,7 @@ impl Tables {
             values: places.iter().map(value).collect(),
             entities: self.entities(&kept.entities)?.into(),
             source: self.text(kept.source)?,
+            labels: self.texts(&kept.labels)?.into(),
         })
     }
 
@@ -105,6 +106,7 @@ impl Tables {
             events: kept.events.iter().map(|event| EventUid(*event)).collect(),
             entities: self.entities(&kept.entities)?.into(),
             source: self.text(kept.source)?,
+            labels: self.texts(&kept.labels)?.into(),
             group: self.texts(&kept.group)?,
             origin: self.text(kept.origin)?,
         })
@@ -173,6 +175,7 @@ impl Tables {
             known: FxHashSet::default(),
             entities: self.entities(&kept.entities)?,
             source: self.text(kept.source)?,
+            labels: self.texts(&kept.labels)?.into_vec(),
             shown: self.texts(&kept.shown)?,
             digests: kept.digests,
         };

@@ -127,7 +127,8 @@ impl<'r> Writer<'r> {
             tail: stretch.tail.map(|event| event.0),
             entities: self.entities(&stretch.entities),
             source: self.text(&stretch.source),
-            shown: stretch.shown.iter().map(|value| self.text(value)).collect(),
+            labels: self.texts(&stretch.labels),
+            shown: self.texts(&stretch.shown),
             digests: stretch.digests,
         }
     }
@@ -144,6 +145,7 @@ impl<'r> Writer<'r> {
             values: hit.values.clone(),
             entities: self.entities(&hit.entities),
             source: self.text(&hit.source),
+            labels: self.texts(&hit.labels),
         };
         self.hits.push(kept);
         let place = self.hits.len() as Place - 1;
@@ -164,7 +166,8 @@ impl<'r> Writer<'r> {
             events: pulse.events.iter().map(|event| event.0).collect(),
             entities: self.entities(&pulse.entities),
             source: self.text(&pulse.source),
-            group: pulse.group.iter().map(|value| self.text(value)).collect(),
+            labels: self.texts(&pulse.labels),
+            group: self.texts(&pulse.group),
             origin: self.text(&pulse.origin),
         };
         self.pulses.push(kept);
@@ -201,6 +204,10 @@ impl<'r> Writer<'r> {
             places.push(place);
         }
         places
+    }
+
+    fn texts(&mut self, texts: &[Arc<str>]) -> Vec<Place> {
+        texts.iter().map(|text| self.text(text)).collect()
     }
 
     fn text(&mut self, text: &Arc<str>) -> Place {

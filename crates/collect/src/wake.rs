@@ -1,5 +1,6 @@
-//! What wakes the thread: the system's word that something happened in a folder (inotify). Where it gives
-//! none (a network file system, no room for more watches) the thread looks from time to time all the same.
+//! What wakes a thread that waits for files: the system's word that something happened in a folder
+//! (inotify). Where it gives none (a network file system, no room for more watches) whoever waits looks from
+//! time to time all the same.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -17,8 +18,9 @@ const MOST: usize = 512;
 /// Bytes of news that are read at once.
 const NEWS: usize = 16 << 10;
 
-pub(super) struct Wake {
-    /// The folders that patterns begin in, watched as soon as they are there.
+/// The system's word that something happened in one of some folders.
+pub struct Wake {
+    /// Folders that are watched as soon as they are there.
     wanted: BTreeSet<PathBuf>,
     watched: BTreeMap<PathBuf, WatchDescriptor>,
     watches: Option<Watches>,
@@ -28,8 +30,15 @@ pub(super) struct Wake {
     over: Arc<AtomicBool>,
 }
 
+impl std::fmt::Debug for Wake {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Wake").field("watched", &self.watched.keys()).finish_non_exhaustive()
+    }
+}
+
 impl Wake {
-    pub(super) fn new(wanted: BTreeSet<PathBuf>) -> Self {
+    /// Watches these folders, those that are not there yet as soon as [`Wake::watch`] finds them.
+    pub fn new(wanted: BTreeSet<PathBuf>) -> Self {
         let (tell, happened) = sync_channel(1);
         let structural = Arc::new(AtomicBool::new(false));
         let over = Arc::new(AtomicBool::new(false));
@@ -46,8 +55,8 @@ impl Wake {
         wake
     }
 
-    /// Watches the folders that patterns begin in and these, as far as there is room.
-    pub(super) fn watch<'p>(&mut self, folders: impl Iterator<Item = &'p Path>) {
+    /// Watches the folders that it was made with and these, as far as there is room.
+    pub fn watch<'p>(&mut self, folders: impl Iterator<Item = &'p Path>) {
         let Some(watches) = &mut self.watches else { return };
         let mask = WatchMask::CREATE
             | WatchMask::MODIFY
@@ -67,7 +76,7 @@ impl Wake {
     }
 
     /// True, once, when a name came, went or changed.
-    pub(super) fn take_structural(&mut self) -> bool {
+    pub fn take_structural(&mut self) -> bool {
         let structural = self.structural.swap(false, Ordering::AcqRel);
         if structural {
             // A folder that was made anew is another one under its old name.
@@ -76,7 +85,8 @@ impl Wake {
         structural
     }
 
-    pub(super) fn wait(&self, within: Duration) -> bool {
+    /// Waits until something happens; false when nothing did. What follows at once is part of it.
+    pub fn wait(&self, within: Duration) -> bool {
         match self.happened.recv_timeout(within) {
             Ok(()) => {
                 std::thread::sleep(GATHER);

@@ -46,8 +46,8 @@ pub use investigate::{Before, Changes, Options, Outcome, investigate};
 /// What the ledger keeps, as it is told.
 pub use ledger;
 pub use live::{
-    Cost, FetcherStatus, Floor, FloorOptions, KeeperHealth, LastError, RuleInForce, ShutOff,
-    Socket, SocketKind, SocketStatus, Status, Trouble,
+    Cost, FetcherStatus, Floor, FloorOptions, KeeperHealth, LastError, LineHealth, Notice,
+    RuleInForce, ShutOff, Socket, SocketKind, SocketStatus, Status, Trouble,
 };
 pub use meter::Meter;
 pub use play::{PlayOptions, Played, Told, made_up_password, play};

@@ -2,6 +2,7 @@
 //! corpora found.
 
 mod api;
+pub mod floor;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -18,6 +18,31 @@ const TASKS: &[Task] = &[
         proofs::corpora::prove,
     ),
     (
+        "floor-faults",
+        "the live floor with a full disk, a clock that jumps, a damaged log, a bad rule, a locked ledger",
+        proofs::floor::faults,
+    ),
+    (
+        "floor-kill",
+        "kill -9 of the live floor at random moments under load: nothing acknowledged is lost",
+        proofs::floor::kill,
+    ),
+    (
+        "floor-load",
+        "the live floor under 10,000 events a second and 3,000 rules: how long until an alert",
+        proofs::floor::load,
+    ),
+    (
+        "floor-overload",
+        "ten times that: what is refused, and how soon it is well again",
+        proofs::floor::overload,
+    ),
+    (
+        "floor-power",
+        "the live floor's disk as it was at a moment: what was acknowledged before is on it",
+        proofs::floor::power,
+    ),
+    (
         "hostile",
         "damaged and malicious evidence through the whole program",
         proofs::hostile::hostile,

@@ -47,8 +47,8 @@ pub use investigate::{Before, Changes, GivenUp, Options, Outcome, investigate};
 /// What the ledger keeps, as it is told.
 pub use ledger;
 pub use live::{
-    ContentRefused, Cost, FetcherStatus, Floor, FloorOptions, KeeperHealth, LastError, RuleInForce,
-    ShutOff, Socket, SocketKind, SocketStatus, Status, Trouble,
+    ContentRefused, Cost, FetcherStatus, Floor, FloorOptions, KeeperHealth, LastError, LineHealth,
+    Notice, RuleInForce, ShutOff, Socket, SocketKind, SocketStatus, Status, Trouble,
 };
 pub use meter::Meter;
 pub use play::{PlayOptions, Played, Told, made_up_password, play};

@@ -178,6 +178,9 @@ fn pool(engine: Engine, options: &Options, purpose: Use) -> AnyPoolOptions {
     };
     pool.max_connections(connections)
         .acquire_timeout(patience)
+        // A disk that is full ends a transaction by itself; the driver goes on believing in it, and
+        // would begin no other on this connection.
+        .before_acquire(|on, _| Box::pin(std::future::ready(Ok(!on.is_in_transaction()))))
         .after_connect(move |on, _| Box::pin(prepare(on, engine, patience / TRIES, purpose)))
 }
 

@@ -2,6 +2,7 @@
 //! a promise is broken.
 
 pub(crate) mod corpora;
+pub(crate) mod floor;
 pub(crate) mod hostile;
 pub(crate) mod kill;
 pub(crate) mod regression;

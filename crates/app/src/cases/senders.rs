@@ -13,8 +13,11 @@ use crate::access::{Caller, Permission, Token, sender_token};
 use crate::failure::{Failure, Kind};
 use crate::live::{Floor, everything, from_ledger};
 
-/// How long a sender that was looked up is believed. A token that is revoked works for so long.
+/// How long a sender that was looked up is believed. A token that is revoked works for so long, or until
+/// the ledger answers again.
 const FRESH: Duration = Duration::from_secs(2);
+/// How long a sender that is known waits for the ledger: logs are taken also when it does not answer.
+const PATIENCE: Duration = Duration::from_millis(250);
 /// Senders that are remembered; past them all are forgotten.
 const REMEMBERED: usize = 10_000;
 
@@ -94,6 +97,12 @@ impl Gate {
         (at.elapsed() < FRESH).then(|| delivering.clone())
     }
 
+    /// What was known, however long ago.
+    fn once_known(&self, digest: Digest) -> Option<Delivering> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get(&digest).and_then(|(_, delivering)| delivering.clone())
+    }
+
     fn learn(&self, digest: Digest, delivering: Option<Delivering>) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if known.len() >= REMEMBERED {
@@ -132,8 +141,16 @@ impl Floor {
         if let Some(known) = self.0.gate.known(digest) {
             return Ok(known);
         }
-        let found = self.0.ledger.senders().by_token(digest, crate::now()).await;
-        let delivering = found.map_err(from_ledger)?.map(Delivering::new);
+        let senders = self.0.ledger.senders();
+        let asked = senders.by_token(digest, crate::now());
+        let delivering = match self.0.gate.once_known(digest) {
+            None => asked.await.map_err(from_ledger)?.map(Delivering::new),
+            Some(before) => match tokio::time::timeout(PATIENCE, asked).await {
+                Ok(Ok(found)) => found.map(Delivering::new),
+                // It may be locked, or away: that is no reason to turn logs away.
+                Ok(Err(_)) | Err(_) => Some(before),
+            },
+        };
         self.0.gate.learn(digest, delivering.clone());
         Ok(delivering)
     }

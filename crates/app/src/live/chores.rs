@@ -9,7 +9,7 @@ use model::{Alert, AlertId, Entity, EntityKind, Hasher, Level, Micros, RiskPart}
 
 use super::costs::ShutOff;
 use super::floor::Inner;
-use super::from_ledger;
+use super::trouble_of;
 use crate::failure::Failure;
 
 /// How often what was heard is brought to the ledger, and silence is looked for.
@@ -18,6 +18,9 @@ const HEARD: Duration = Duration::from_secs(5);
 const FORGET: Duration = Duration::from_hours(1);
 /// How often the thread looks whether the floor closes.
 const LOOK: Duration = Duration::from_millis(200);
+
+/// How long the log must have taken everything before it is called well again.
+const CALM: Duration = Duration::from_secs(5);
 
 /// Deliveries are known again for as long.
 const DELIVERIES: Micros = Micros::from_seconds(30 * 86_400);
@@ -33,6 +36,7 @@ const MOST_SHUT_OFF: usize = 500;
 const SILENT_RULE: &str = "watchfloor-source-silent";
 
 pub(crate) fn run(inner: &Arc<Inner>) {
+    let mut log = Log::default();
     let mut forgot: Option<Instant> = None;
     let mut heard: Option<Instant> = None;
     loop {
@@ -46,11 +50,51 @@ pub(crate) fn run(inner: &Arc<Inner>) {
         if closing {
             return;
         }
+        log.look(inner);
+        if let Some(jump) = inner.steady.jumped(crate::now()) {
+            inner.figures.notice("clock", jump.to_string());
+        }
         if forgot.is_none_or(|last| last.elapsed() >= FORGET) {
             forgot = Some(Instant::now());
             said(inner, "housekeeping", forget(inner));
         }
         std::thread::sleep(LOOK);
+    }
+}
+
+/// What the log said of itself so far.
+#[derive(Default)]
+struct Log {
+    problems: u64,
+    /// When it took nothing.
+    refused: Option<Instant>,
+}
+
+impl Log {
+    /// Tells what is new: what went wrong with what it keeps, and whether it takes anything.
+    fn look(&mut self, inner: &Inner) {
+        let health = inner.wal.health();
+        let new = health.problem_count.saturating_sub(self.problems) as usize;
+        self.problems = health.problem_count;
+        for problem in health.problems.iter().rev().take(new).rev() {
+            if problem.is_loss() {
+                tracing::error!(%problem, "part of the write-ahead log cannot be read");
+            } else {
+                tracing::warn!(%problem, "the write-ahead log");
+            }
+        }
+        match health.obstacle {
+            Some(refusal) => {
+                self.refused = Some(Instant::now());
+                inner.figures.trouble("log", &format!("nothing is taken: {refusal}"));
+            }
+            // A log that is full lets go of a segment now and then: that is no recovery.
+            None if self.refused.is_none_or(|at| at.elapsed() >= CALM) => {
+                self.refused = None;
+                inner.figures.well("log");
+            }
+            None => {}
+        }
     }
 }
 
@@ -80,17 +124,17 @@ fn sources(inner: &Inner) -> Result<(), Failure> {
         .collect();
     for part in all.chunks(ledger::MAX_BATCH) {
         let brought = inner.runtime.block_on(inner.ledger.health().heard(part));
-        if let Err(error) = brought.map_err(from_ledger) {
+        if let Err(error) = brought.map_err(trouble_of) {
             inner.figures.put_back(taken);
             return Err(error);
         }
     }
-    let silent = inner.runtime.block_on(inner.ledger.senders().silent(now)).map_err(from_ledger)?;
+    let silent = inner.runtime.block_on(inner.ledger.senders().silent(now)).map_err(trouble_of)?;
     let alerts: Vec<Alert> = silent.iter().map(|silent| alert(silent, now)).collect();
     if alerts.is_empty() {
         return Ok(());
     }
-    inner.runtime.block_on(inner.ledger.alerts().upsert(&alerts, now)).map_err(from_ledger)?;
+    inner.runtime.block_on(inner.ledger.alerts().upsert(&alerts, now)).map_err(trouble_of)?;
     Ok(())
 }
 
@@ -142,7 +186,7 @@ fn rules(inner: &Inner) -> Result<(), Failure> {
     }
     let alerts: Vec<Alert> = untold.iter().map(shut_off).collect();
     let raised = inner.runtime.block_on(inner.ledger.alerts().upsert(&alerts, crate::now()));
-    if let Err(error) = raised.map_err(from_ledger) {
+    if let Err(error) = raised.map_err(trouble_of) {
         inner.costs.put_back(untold);
         return Err(error);
     }
@@ -213,10 +257,10 @@ fn forget(inner: &Inner) -> Result<(), Failure> {
     let before = |span: Micros| Micros(now.0.saturating_sub(span.0));
     inner.runtime.block_on(async {
         let ledger = &inner.ledger;
-        while ledger.deliveries().prune(before(DELIVERIES)).await.map_err(from_ledger)? > 0 {}
-        while ledger.findings().prune(before(FINDINGS)).await.map_err(from_ledger)? > 0 {}
-        while ledger.sessions().prune(now).await.map_err(from_ledger)? > 0 {}
-        while ledger.idempotency().prune(now).await.map_err(from_ledger)? > 0 {}
+        while ledger.deliveries().prune(before(DELIVERIES)).await.map_err(trouble_of)? > 0 {}
+        while ledger.findings().prune(before(FINDINGS)).await.map_err(trouble_of)? > 0 {}
+        while ledger.sessions().prune(now).await.map_err(trouble_of)? > 0 {}
+        while ledger.idempotency().prune(now).await.map_err(trouble_of)? > 0 {}
         Ok(())
     })
 }

@@ -119,7 +119,7 @@ impl Costs {
     }
 
     /// Takes what detectors of the rules in force counted, now and then, and shuts off what burdens the
-    /// line. `events` were read since the last call.
+    /// line. `events` were read since the last call; `now` is of a clock that is not set.
     pub(crate) fn count(&self, detectors: &mut [Detector], events: u64, now: Micros) {
         let mut state = self.state();
         let state = &mut *state;
@@ -151,7 +151,7 @@ impl Costs {
                 rule_id: Arc::clone(&info.id),
                 version: Arc::clone(&info.version),
                 title: Arc::clone(&info.title),
-                since: now,
+                since: crate::now(),
                 why,
             };
             state.unsaved = true;

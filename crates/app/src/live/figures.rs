@@ -1,7 +1,7 @@
 //! What the floor says of itself: counters, and what is wrong right now.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use model::Micros;
@@ -27,6 +27,8 @@ pub(crate) struct Figures {
     pub(crate) told: AtomicU64,
     /// Matches with a clock that is not believed.
     pub(crate) ahead: AtomicU64,
+    /// When the oldest delivery of the line's turn was received, in microseconds since 1970.
+    pub(crate) reading: AtomicI64,
     inner: Mutex<Told>,
 }
 
@@ -38,6 +40,33 @@ struct Told {
     seconds: VecDeque<(i64, u64)>,
     /// What is wrong, by part: since when, how often, and the last sentence.
     troubles: BTreeMap<&'static str, Trouble>,
+    /// What happened and is over, the latest last.
+    notices: VecDeque<Notice>,
+}
+
+/// Notices that are kept.
+const NOTICES: usize = 50;
+
+/// Something that happened, that a person should know of, and that is over.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct Notice {
+    /// Which part of the floor.
+    pub part: &'static str,
+    /// When it was seen.
+    pub at: Micros,
+    /// What it was.
+    pub message: String,
+}
+
+/// How far the line is with what was taken.
+#[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
+pub struct LineHealth {
+    /// The number of the last delivery that was read and concluded upon.
+    pub read: u64,
+    /// Deliveries that were taken and have not been read yet.
+    pub unread: u64,
+    /// For how many seconds the oldest of what is being read has waited; 0 when everything was read.
+    pub lag_seconds: f64,
 }
 
 /// Something that does not work at present.
@@ -119,6 +148,20 @@ impl Figures {
         if let Some(trouble) = self.inner().troubles.remove(part) {
             tracing::info!(part, times = trouble.times, "works again");
         }
+    }
+
+    /// Remembers something that is over. It is logged.
+    pub(crate) fn notice(&self, part: &'static str, message: String) {
+        tracing::warn!(part, message, "something happened that is over");
+        let mut told = self.inner();
+        if told.notices.len() >= NOTICES {
+            told.notices.pop_front();
+        }
+        told.notices.push_back(Notice { part, at: crate::now(), message });
+    }
+
+    pub(crate) fn notices(&self) -> Vec<Notice> {
+        self.inner().notices.iter().cloned().collect()
     }
 
     pub(crate) fn troubles(&self) -> Vec<Trouble> {

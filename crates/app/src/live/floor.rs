@@ -16,10 +16,11 @@ use tokio::sync::Semaphore;
 use super::content::{self, ContentRefused, InForce, Loaded, Wanted};
 use super::costs::{Costs, ShutOff};
 use super::fetch::{FetcherStatus, Fetchers};
-use super::figures::{Figures, Trouble};
+use super::figures::{Figures, LineHealth, Notice, Trouble};
 use super::keeper::{self, Conclusions, Keeper, KeeperHealth, Pace};
 use super::line::Line;
 use super::listeners::{SocketKind, SocketStatus};
+use super::steady::Steady;
 use crate::Meter;
 use crate::access::{Seal, SignIn};
 use crate::cases::{AT_ONCE, Gate};
@@ -71,6 +72,7 @@ pub(crate) struct Inner {
     pub(crate) sign_in: SignIn,
     pub(crate) meter: Meter,
     pub(crate) started_at: Micros,
+    pub(crate) steady: Steady,
     /// The last delivery that has been read and concluded upon.
     pub(crate) read: tokio::sync::watch::Sender<Position>,
     pub(crate) content: InForce,
@@ -103,6 +105,10 @@ pub struct Status {
     pub well: bool,
     /// What does not work at present.
     pub troubles: Vec<Trouble>,
+    /// What happened since the start and is over.
+    pub notices: Vec<Notice>,
+    /// How far reading is with what was taken.
+    pub line: LineHealth,
     /// Deliveries taken since the start, and refused.
     pub deliveries: u64,
     /// Deliveries that were refused, each said to its sender.
@@ -181,6 +187,7 @@ impl Floor {
             sign_in: SignIn::default(),
             meter: Meter::default(),
             started_at: crate::now(),
+            steady: Steady::new(crate::now()),
             read: tokio::sync::watch::Sender::new(committed.unwrap_or_default()),
             content,
             closing: AtomicBool::new(false),
@@ -277,23 +284,28 @@ impl Floor {
             let message = failure.clone();
             troubles.push(Trouble { part: "lake", since: now, times: 1, message });
         }
+        let mut notices = inner.figures.notices();
         let log = inner.wal.health();
-        troubles.extend(log.problems.iter().map(|problem| Trouble {
-            part: "log",
-            since: inner.started_at,
-            times: 1,
-            message: problem.to_string(),
-        }));
+        for problem in &log.problems {
+            let (since, message) = (inner.started_at, problem.to_string());
+            if problem.is_loss() {
+                troubles.push(Trouble { part: "log", since, times: 1, message });
+            } else {
+                notices.push(Notice { part: "log", at: since, message });
+            }
+        }
         Status {
             version: env!("CARGO_PKG_VERSION"),
             started_at: inner.started_at,
             now,
             well: troubles.is_empty(),
             troubles,
+            notices,
+            line: self.line(now),
             deliveries: inner.figures.deliveries.load(Ordering::Relaxed),
             refused: inner.figures.refused.load(Ordering::Relaxed),
             events: inner.figures.events.load(Ordering::Relaxed),
-            events_per_second: inner.figures.rate(now),
+            events_per_second: inner.figures.rate(inner.steady.now()),
             findings: inner.figures.findings.load(Ordering::Relaxed),
             matches_ahead: inner.figures.ahead.load(Ordering::Relaxed),
             rules: content.stages.rules.list().len(),
@@ -307,6 +319,17 @@ impl Floor {
             lake,
             ledger: inner.ledger.place().to_string(),
         }
+    }
+}
+
+impl Floor {
+    /// How far reading is.
+    fn line(&self, now: Micros) -> LineHealth {
+        let read = self.0.read.borrow().0;
+        let unread = self.0.wal.metrics().last.0.saturating_sub(read);
+        let since = self.0.figures.reading.load(Ordering::Relaxed);
+        let waited = now.0.saturating_sub(since).max(0) as f64 / 1e6;
+        LineHealth { read, unread, lag_seconds: if unread == 0 { 0.0 } else { waited } }
     }
 }
 

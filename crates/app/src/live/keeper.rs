@@ -118,11 +118,13 @@ impl Keeper {
         state.since.get_or_insert_with(Instant::now);
     }
 
-    /// True when the line should [`Keeper::seal`] what it handed over so far.
-    pub(crate) fn wants(&self) -> bool {
+    /// True when the line should [`Keeper::seal`] what it handed over so far. What an earlier process
+    /// left is old already: it is committed as it is read, so that a floor that dies again and again
+    /// comes further each time.
+    pub(crate) fn wants(&self, catching_up: bool) -> bool {
         let state = self.state();
         let old = state.since.is_some_and(|since| since.elapsed() >= self.pace.age);
-        let due = old || state.tail.bytes() >= self.pace.bytes || state.hurry;
+        let due = catching_up || old || state.tail.bytes() >= self.pace.bytes || state.hurry;
         due && state.since.is_some() && state.sealed.is_none()
     }
 

@@ -40,6 +40,22 @@ const RETRY: Duration = Duration::from_secs(1);
 /// Events farther than this after their receipt have a wrong clock: correlations do not count them.
 const AHEAD: Micros = Micros::from_seconds(86_400);
 
+/// What was taken out of the log at once.
+#[derive(Default)]
+struct Gathered {
+    deliveries: Vec<(Position, Delivery)>,
+    /// What damage took.
+    lost: Vec<FlawRow>,
+    /// The last delivery that is among them, read or lost.
+    through: Option<Position>,
+}
+
+impl Gathered {
+    fn is_empty(&self) -> bool {
+        self.deliveries.is_empty() && self.lost.is_empty()
+    }
+}
+
 /// The thread's state.
 pub(crate) struct Line {
     floor: Arc<Inner>,
@@ -90,21 +106,29 @@ impl Line {
 
     /// Works until the floor closes: then it reads what the log still holds and ends.
     pub(crate) fn run(mut self) {
+        let mut failed = false;
         loop {
-            let (deliveries, lost) = match self.gather() {
+            let gathered = match self.gather() {
                 Ok(gathered) => gathered,
                 Err(error) => {
-                    self.floor.figures.trouble("log", &format!("cannot be read: {error}"));
+                    self.floor
+                        .figures
+                        .trouble("reading", &format!("the log cannot be read: {error}"));
+                    failed = true;
                     std::thread::sleep(RETRY);
                     continue;
                 }
             };
-            if deliveries.is_empty() && lost.is_empty() && self.floor.closing() {
+            if std::mem::take(&mut failed) {
+                self.floor.figures.well("reading");
+            }
+            if gathered.is_empty() && self.floor.closing() {
                 break;
             }
+            let catching_up = self.standing.is_some();
             self.reload();
-            self.turn(deliveries, lost);
-            if self.floor.keeper.wants() {
+            self.turn(gathered);
+            if self.floor.keeper.wants(catching_up) {
                 self.seal(false);
             }
         }
@@ -128,7 +152,7 @@ impl Line {
     fn seal(&mut self, laid_down: bool) {
         let Some(through) = self.through else { return };
         let story = Story {
-            watermark: self.watermark.now(crate::now()),
+            watermark: self.watermark.now(self.floor.steady.now()),
             open: self.open.values().cloned().collect(),
             laid_down,
             mark: self.triaging.mark(),
@@ -138,28 +162,34 @@ impl Line {
     }
 
     /// Takes what is there, waiting a while for something.
-    fn gather(&mut self) -> std::io::Result<(Vec<(Position, Delivery)>, Vec<FlawRow>)> {
-        let (mut deliveries, mut lost) = (Vec::new(), Vec::new());
+    fn gather(&mut self) -> std::io::Result<Gathered> {
+        let mut gathered = Gathered::default();
         let mut bytes = 0;
         let mut next = self.reader.next_within(IDLE)?;
         while let Some(read) = next {
             match read {
                 Read::Delivery(position, delivery) => {
                     bytes += delivery.bytes.len();
-                    deliveries.push((position, delivery));
+                    gathered.through = Some(position);
+                    gathered.deliveries.push((position, delivery));
                 }
                 Read::Lost(problem) => {
-                    tracing::error!(%problem, "part of the log cannot be read");
+                    let lost = problem.lost.as_ref().map(|lost| Position(*lost.end()));
+                    gathered.through = gathered.through.max(lost);
                     let origin = format!("write-ahead log, {}", problem.segment);
-                    lost.push(FlawRow { parcel: None, origin, flaw: problem.flaw() });
+                    gathered.lost.push(FlawRow { parcel: None, origin, flaw: problem.flaw() });
                 }
             }
-            if deliveries.len() >= DELIVERIES || bytes >= BYTES {
+            if gathered.deliveries.len() >= DELIVERIES || bytes >= BYTES {
                 break;
             }
-            next = self.reader.try_next()?;
+            // What has been taken out of the log is read first: the error comes again.
+            next = match self.reader.try_next() {
+                Err(error) if gathered.is_empty() => return Err(error),
+                next => next.unwrap_or(None),
+            };
         }
-        Ok((deliveries, lost))
+        Ok(gathered)
     }
 
     /// Takes up content that was loaded anew.
@@ -178,8 +208,11 @@ impl Line {
     }
 
     /// One turn, done until it succeeds.
-    fn turn(&mut self, deliveries: Vec<(Position, Delivery)>, lost: Vec<FlawRow>) {
-        let through = deliveries.last().map(|(position, _)| *position);
+    fn turn(&mut self, gathered: Gathered) {
+        let Gathered { deliveries, lost, through } = gathered;
+        if let Some((_, first)) = deliveries.first() {
+            self.floor.figures.reading.store(first.received_at.0, Ordering::Relaxed);
+        }
         let cursors = cursors(&deliveries);
         let Some(numbered) = self.until_done("ledger", |line| line.number(&deliveries)) else {
             return;
@@ -191,7 +224,7 @@ impl Line {
         }) else {
             return;
         };
-        let now = crate::now();
+        let now = self.floor.steady.now();
         self.floor.costs.count(&mut self.detectors, made.events, now);
         let received = numbered.iter().map(|one| one.delivery.received_at).max();
         drop(numbered);
@@ -200,7 +233,7 @@ impl Line {
         {
             made.tail.push(Table::Flaws, rows);
         }
-        self.count(&mut made, through.or(self.through), received.unwrap_or(now), now);
+        self.count(&mut made, through.or(self.through), received.unwrap_or_else(crate::now), now);
         self.floor.figures.turn(&made, now);
         if self.until_done("ledger", Self::conclude).is_none()
             || self.until_done("ledger", |line| line.keep(&cursors)).is_none()
@@ -258,7 +291,7 @@ impl Line {
             .floor
             .runtime
             .block_on(ledger.deliveries().first_seen(&named, crate::now()))
-            .map_err(super::from_ledger)?;
+            .map_err(super::trouble_of)?;
         let all = deliveries.iter().zip(named).zip(first);
         Ok(all
             .map(|(((position, delivery), (digest, _)), first)| Numbered {
@@ -313,7 +346,7 @@ impl Line {
             cursors.iter().map(|(name, value)| (&**name, &**value)).collect();
         let floor = &self.floor;
         let kept = floor.runtime.block_on(floor.ledger.cursors().put(&all, crate::now()));
-        kept.map_err(super::from_ledger)
+        kept.map_err(super::trouble_of)
     }
 
     /// Brings what triage says to the ledger.
@@ -323,7 +356,7 @@ impl Line {
             floor
                 .runtime
                 .block_on(floor.ledger.conclude(conclusions, crate::now()))
-                .map_err(super::from_ledger)
+                .map_err(super::trouble_of)
         })
     }
 }

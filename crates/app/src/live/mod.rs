@@ -15,6 +15,7 @@ mod listeners;
 mod reading;
 mod restore;
 mod saved;
+mod steady;
 mod triaging;
 mod watermark;
 
@@ -22,7 +23,7 @@ pub(crate) use chores::save_shut_off;
 pub use content::ContentRefused;
 pub use costs::{Cost, RuleInForce, ShutOff};
 pub use fetch::{FetcherStatus, LastError};
-pub use figures::Trouble;
+pub use figures::{LineHealth, Notice, Trouble};
 pub(crate) use floor::blocking;
 pub use floor::{Floor, FloorOptions, Status};
 pub use keeper::KeeperHealth;
@@ -47,6 +48,12 @@ where
             return Ok(all);
         }
     }
+}
+
+/// A failure of the ledger, as whoever runs the floor is told of it.
+fn trouble_of(error: ledger::LedgerError) -> Failure {
+    let inside = error.inside().map(|inside| format!(" ({inside})")).unwrap_or_default();
+    Failure::new(Kind::System, format!("{error}{inside}"))
 }
 
 /// A failure of the ledger, as a person is told of it. What lies behind it goes to the log.

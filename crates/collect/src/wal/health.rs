@@ -48,6 +48,11 @@ pub enum ProblemKind {
 }
 
 impl Problem {
+    /// True when deliveries that were acknowledged may be lost by it, and not only late or refused.
+    pub fn is_loss(&self) -> bool {
+        matches!(self.kind, ProblemKind::Corrupt | ProblemKind::Header)
+    }
+
     /// The same as a flaw of the segment.
     pub fn flaw(&self) -> Flaw {
         let kind = match self.kind {

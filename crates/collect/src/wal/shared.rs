@@ -27,6 +27,10 @@ const WAITING: usize = 1 << 16;
 /// How long an obstacle is believed before somebody may try again.
 const OBSTACLE: Duration = Duration::from_millis(250);
 
+/// How long an obstacle is told of when nobody tries again. Not for good: what watches the health of
+/// the floor may be what keeps its senders away.
+const LINGER: Duration = Duration::from_secs(30);
+
 pub(super) struct Shared {
     pub(super) folder: PathBuf,
     pub(super) options: Options,
@@ -259,7 +263,10 @@ impl Shared {
 
     pub(super) fn health(&self) -> Health {
         let (problems, problem_count) = held(&self.problems).list();
-        let obstacle = held(&self.queue).obstacle.as_ref().map(|(refusal, _)| refusal.clone());
+        let queue = held(&self.queue);
+        let recent = queue.obstacle.as_ref().filter(|(_, until)| Instant::now() < *until + LINGER);
+        let obstacle = recent.map(|(refusal, _)| refusal.clone());
+        drop(queue);
         Health { obstacle, problems, problem_count }
     }
 

@@ -24,7 +24,9 @@ use crate::problem::Problem;
 
 /// Whether it works, for a load balancer: nobody need say who they are, and nothing else is told.
 pub(crate) async fn health(State(floor): State<Floor>) -> Health {
-    Health { well: floor.status().well }
+    let status = floor.status();
+    let troubles = status.troubles.iter().map(|trouble| trouble.part).collect();
+    Health { well: status.well, troubles }
 }
 
 /// Whether the floor works.
@@ -32,6 +34,8 @@ pub(crate) async fn health(State(floor): State<Floor>) -> Health {
 pub(crate) struct Health {
     /// True when nothing is in trouble.
     well: bool,
+    /// The parts that are in trouble: `log`, `ledger`, `lake` and others. `/api/v1/status` says more.
+    troubles: Vec<&'static str>,
 }
 
 impl IntoResponse for Health {

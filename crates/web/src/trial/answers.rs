@@ -124,9 +124,13 @@ async fn real_answers_are_as_described() {
 async fn people(walk: &mut Walk) {
     let login = json!({ "login": "anna", "password": PASSWORD });
     walk.to("POST", "/api/v1/login", "", login).await;
-    for path in ["health", "openapi.json", "me", "me/sessions", "status", "rules", "hunts"] {
+    for path in ["health", "openapi.json", "me", "me/sessions", "status", "words", "hunts"] {
         walk.to("GET", &format!("/api/v1/{path}"), "", Value::Null).await;
     }
+    let rules = walk.to("GET", "/api/v1/rules", "", Value::Null).await;
+    let id = rules["items"][0]["id"].as_str().unwrap().to_owned();
+    let rule = walk.to("GET", "/api/v1/rules/{id}", &id, Value::Null).await;
+    assert!(rule["text"].as_str().unwrap().contains(&id), "{rule}");
     let token = json!({ "name": "t", "scopes": ["read"], "expires": "2999-01-01T00:00:00Z" });
     let made = walk.to("POST", "/api/v1/me/tokens", "", token).await;
     walk.to("GET", "/api/v1/me/tokens", "", Value::Null).await;
@@ -210,6 +214,8 @@ async fn work(walk: &mut Walk, alerts: &[String]) {
     walk.to("GET", "/api/v1/incidents/{id}/tasks", one, Value::Null).await;
     let merge = walk.to("POST", "/api/v1/incidents/{id}/merge", two, json!({ "into": one })).await;
     let id = merge["merge_id"].as_str().unwrap().to_owned();
+    let merges = walk.to("GET", "/api/v1/incidents/{id}/merges", two, Value::Null).await;
+    assert_eq!(merges["items"][0]["merge_id"], merge["merge_id"]);
     walk.to("POST", "/api/v1/merges/{id}/undo", &id, Value::Null).await;
     let close = json!({ "status": "closed", "title": "Over" });
     walk.to("PATCH", "/api/v1/incidents/{id}", one, close).await;

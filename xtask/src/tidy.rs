@@ -40,7 +40,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ),
     ("cli", &["app", "model"]),
     ("web", &["app", "model"]),
-    ("watchfloor", &["app", "cli", "web"]),
+    ("pages", &[]),
+    ("watchfloor", &["app", "cli", "pages", "web"]),
     ("bench", &["model", "normalize", "parse", "xtask"]),
     ("xtask", &["ocsf"]),
 ];

@@ -32,7 +32,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use model::Micros;
 
 pub use ask::{Answered, Question, find_hunt, hunts, on_interrupt, query, run_hunt};
-pub use cases::{Asked, Delivering, HuntAsked, Load, Once, SenderMade, Ticket};
+pub use cases::{
+    Asked, ColumnWord, Delivering, FunctionWord, HuntAsked, Load, Once, RuleText, SenderMade,
+    TechniqueWord, Ticket, Words,
+};
 pub use collect::Input;
 /// What senders say over HTTP.
 pub use collect::http;

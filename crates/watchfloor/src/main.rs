@@ -16,5 +16,8 @@ fn main() -> ExitCode {
 fn serve(options: ServeOptions, said: &(dyn Fn(&Opened) + Sync)) -> Result<(), Failure> {
     let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false);
     log.with_max_level(tracing_subscriber::filter::LevelFilter::WARN).init();
-    web::run(options, said)
+    let page =
+        |file: &pages::File| web::Page { path: file.path, plain: file.plain, brotli: file.brotli };
+    let pages: Vec<web::Page> = pages::FILES.iter().map(page).collect();
+    web::run(options, &pages, said)
 }

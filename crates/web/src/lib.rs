@@ -3,7 +3,7 @@
 //!
 //! [`routes`](self::routes) is one ordered table of all routes with what each needs; the router and the
 //! tests of who may do what are made from it. What senders deliver comes in by `receive`, whose table is that
-//! of their protocols. Answers that are not what was asked for are problem
+//! of their protocols. `pages` hands out files that were built beforehand. Answers that are not what was asked for are problem
 //! documents (RFC 9457).
 
 mod api;
@@ -11,6 +11,7 @@ mod caller;
 mod describe;
 mod json;
 mod once;
+mod pages;
 mod problem;
 mod receive;
 mod room;
@@ -22,4 +23,5 @@ mod tls;
 mod trial;
 
 pub use describe::openapi;
+pub use pages::Page;
 pub use run::run;

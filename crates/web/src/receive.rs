@@ -323,7 +323,7 @@ mod tests {
         };
         let sender = floor.add_sender(&caller, &form("web", true)).await.unwrap().token;
         let off = floor.add_sender(&caller, &form("old", false)).await.unwrap().token;
-        let router = crate::server::router(floor.clone(), false);
+        let router = crate::server::router(floor.clone(), false, [].into());
         for protocol in PROTOCOLS {
             for door in protocol.doors() {
                 let name = format!("{}: {} {}", protocol.name(), door.method, door.path);

@@ -146,6 +146,8 @@ pub(crate) const ROUTES: &[Route] = routes! {
         "Puts alerts into an incident and takes others out";
     POST "/api/v1/incidents/{id}/merge" May(Decide) => incidents::merge,
         "Makes an incident part of another; it can be undone";
+    GET "/api/v1/incidents/{id}/merges" May(Read) => incidents::merges,
+        "The merges that an incident took part in";
     POST "/api/v1/merges/{id}/undo" May(Decide) => incidents::undo_merge, "Undoes a merge";
     GET "/api/v1/incidents/{id}/comments" May(Read) => incidents::comments,
         "Comments on an incident";
@@ -157,9 +159,12 @@ pub(crate) const ROUTES: &[Route] = routes! {
     PATCH "/api/v1/tasks/{id}" May(Decide) => incidents::change_task,
         "Changes a task: title, assignee, due, done";
     POST "/api/v1/query" May(Hunt) => hunt::query, "Asks all events in SQL";
+    GET "/api/v1/words" May(Read) => hunt::words,
+        "What a question can name: the columns of events, and functions";
     GET "/api/v1/hunts" May(Read) => hunt::list, "The saved hunts";
     POST "/api/v1/hunts/{name}" May(Hunt) => hunt::run, "Runs a saved hunt";
     GET "/api/v1/rules" May(Read) => live::rules, "The rules in force, and what each costs";
+    GET "/api/v1/rules/{id}" May(Read) => live::rule, "A rule in force, with its text";
     POST "/api/v1/rules/{id}/lift" May(Content) => live::lift,
         "Lets a rule run again that was shut off because it took too long";
     POST "/api/v1/content/reload" May(Content) => live::reload,

@@ -2,10 +2,15 @@
 
 use app::{Encryption, Failure, Floor, Kind, Opened, ServeOptions};
 
+use crate::pages::Page;
 use crate::server::{ServerOptions, Tls, serve};
 
 /// Serves until the process is asked to stop. Says where the floor is once it is open.
-pub fn run(options: ServeOptions, said: &(dyn Fn(&Opened) + Sync)) -> Result<(), Failure> {
+pub fn run(
+    options: ServeOptions,
+    pages: &[Page],
+    said: &(dyn Fn(&Opened) + Sync),
+) -> Result<(), Failure> {
     let runtime = app::runtime()?;
     runtime.block_on(async {
         let data = options.floor.data.clone();
@@ -14,7 +19,8 @@ pub fn run(options: ServeOptions, said: &(dyn Fn(&Opened) + Sync)) -> Result<(),
             Ok(fetches) => {
                 let (listen, sockets) = (options.listen, options.sockets);
                 let places = (listen, sockets.as_slice());
-                until_stopped(&floor, places, fetches, options.encryption, data, said).await
+                let front = (options.encryption, pages);
+                until_stopped(&floor, places, fetches, front, data, said).await
             }
             Err(failure) => Err(failure),
         };
@@ -27,7 +33,7 @@ async fn until_stopped(
     floor: &Floor,
     (listen, sockets): (std::net::SocketAddr, &[app::Socket]),
     fetches: Vec<String>,
-    encryption: Encryption,
+    (encryption, pages): (Encryption, &[Page]),
     data: std::path::PathBuf,
     said: &(dyn Fn(&Opened) + Sync),
 ) -> Result<(), Failure> {
@@ -48,7 +54,7 @@ async fn until_stopped(
     for socket in sockets {
         listening.push((socket.kind.name(), floor.listen(*socket, files.as_ref()).await?));
     }
-    let options = ServerOptions { listen, files };
+    let options = ServerOptions { listen, files, pages: pages.into() };
     let (bound, url) = tokio::sync::oneshot::channel();
     let bound = move |place: crate::server::Bound| drop(bound.send(place.url));
     let serving = serve(floor.clone(), options, bound, stopped());

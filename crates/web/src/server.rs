@@ -17,6 +17,7 @@ use axum_server::Handle;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 
+use crate::pages::{self, Page};
 use crate::problem::Problem;
 use crate::receive::{self, Desk};
 use crate::routes;
@@ -54,6 +55,8 @@ pub(crate) struct ServerOptions {
     pub(crate) listen: SocketAddr,
     /// The certificate; in the clear without one.
     pub(crate) files: Option<Files>,
+    /// What browsers are shown.
+    pub(crate) pages: Arc<[Page]>,
 }
 
 /// Where the server listens.
@@ -71,7 +74,8 @@ pub(crate) async fn serve(
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
     let secure = options.files.is_some();
-    let service = router(floor, secure).into_make_service_with_connect_info::<SocketAddr>();
+    let service =
+        router(floor, secure, options.pages).into_make_service_with_connect_info::<SocketAddr>();
     let handle = Handle::new();
     let told = handle.clone();
     tokio::spawn(async move {
@@ -93,7 +97,7 @@ pub(crate) async fn serve(
 }
 
 /// All routes with what holds of every answer.
-pub(crate) fn router(floor: Floor, secure: bool) -> Router {
+pub(crate) fn router(floor: Floor, secure: bool, pages: Arc<[Page]>) -> Router {
     let desk = Arc::new(Desk::new(floor.clone()));
     routes::router(&floor)
         .layer(DefaultBodyLimit::max(BODY))
@@ -103,6 +107,7 @@ pub(crate) fn router(floor: Floor, secure: bool) -> Router {
         })
         .layer(CompressionLayer::new())
         .layer(middleware::from_fn_with_state(desk, receive::receive))
+        .layer(middleware::from_fn_with_state(pages, pages::show))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(middleware::from_fn(guarded))
         .layer(axum::Extension(Secure(secure)))

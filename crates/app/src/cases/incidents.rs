@@ -95,6 +95,20 @@ impl Floor {
         incidents.merge(actor, crate::now(), source, target).await.map_err(from_ledger)
     }
 
+    /// The merges that an incident took part in.
+    pub async fn merges(
+        &self,
+        caller: &Caller,
+        id: IncidentId,
+        paging: &Paging,
+    ) -> Result<Page<Merge>, Failure> {
+        caller.may(Permission::Read)?;
+        let incidents = self.0.ledger.incidents();
+        incidents.get(id).await.map_err(from_ledger)?;
+        let all = incidents.merges(id).await.map_err(from_ledger)?;
+        Page::of(all, "merges", paging, |merge| merge.merge_id.to_string()).map_err(from_ledger)
+    }
+
     /// Undoes a merge: both are again what they would be without it.
     pub async fn undo_merge(&self, caller: &Caller, id: MergeId) -> Result<Merge, Failure> {
         let actor = caller.may(Permission::Decide)?;

@@ -7,9 +7,11 @@ mod floor;
 mod incidents;
 mod once;
 mod senders;
+mod words;
 
 pub(crate) use asking::AT_ONCE;
 pub use asking::{Asked, HuntAsked};
 pub use once::{Once, Ticket};
 pub(crate) use senders::Gate;
 pub use senders::{Delivering, Load, SenderMade};
+pub use words::{ColumnWord, FunctionWord, RuleText, TechniqueWord, Words};

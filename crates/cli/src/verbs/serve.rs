@@ -83,13 +83,9 @@ fn said(ground: &Ground, opened: &Opened) {
         if let Some(link) = &opened.first_link {
             let _ = writeln!(
                 text,
-                "{} make the first admin with this word, which works once and for a day:\n  {link}",
-                bold("First start:")
-            );
-            let _ = writeln!(
-                text,
-                "  curl {} {}/api/v1/setup --json '{{\"link\": \"{link}\", \"login\": …, \"name\": …, \"password\": …}}'",
-                if opened.url.starts_with("https") { "-k" } else { "" },
+                "{} make the first admin in a browser, with this address, which works once and for a day:\n  \
+                 {}/setup#{link}",
+                bold("First start:"),
                 opened.url
             );
         }

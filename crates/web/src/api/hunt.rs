@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use app::{Answered, Asked, Floor, HuntAsked, Question, SavedHunt};
+use app::{Answered, Asked, Floor, HuntAsked, Question, SavedHunt, Words};
 use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -108,6 +108,10 @@ pub(crate) async fn query(
     let question = question(since, until, limit, format)?;
     let (bytes, answered) = floor.ask(&came.caller, Asked { sql, question }).await?;
     Ok(Rows { bytes, answered, form: format })
+}
+
+pub(crate) async fn words(State(floor): State<Floor>, came: Came) -> Result<Json<Words>, Problem> {
+    Ok(Json(floor.words(&came.caller)?))
 }
 
 /// A saved hunt.

@@ -184,6 +184,15 @@ pub(crate) async fn merge(
     Ok(Created(made))
 }
 
+pub(crate) async fn merges(
+    State(floor): State<Floor>,
+    came: Came,
+    Path(id): Path<IncidentId>,
+    Listed(Whole {}, page): Listed<Whole>,
+) -> Result<Items<Merge>, Problem> {
+    Ok(Json(floor.merges(&came.caller, id, &page).await?))
+}
+
 pub(crate) async fn undo_merge(
     State(floor): State<Floor>,
     came: Came,

@@ -5,12 +5,12 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use app::ledger::{Entry, News, Verified};
-use app::{Floor, RuleInForce, Status};
+use app::{Floor, RuleInForce, RuleText, Status};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
-use futures::Stream;
+use futures::{Stream, StreamExt as _};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -96,6 +96,14 @@ pub(crate) async fn rules(
     Ok(Json(floor.rules(&came.caller, &page)?))
 }
 
+pub(crate) async fn rule(
+    State(floor): State<Floor>,
+    came: Came,
+    Path(id): Path<String>,
+) -> Result<Json<RuleText>, Problem> {
+    Ok(Json(floor.rule(&came.caller, &id).await?))
+}
+
 /// Lets a rule run again that was shut off because it took too long.
 pub(crate) async fn lift(
     State(floor): State<Floor>,
@@ -141,7 +149,9 @@ pub(crate) async fn events(
         };
         Some((Ok(event.unwrap_or_default()), (floor, came, changes, checks)))
     });
-    Ok(Sse::new(stream).keep_alive(KeepAlive::default()))
+    // Proxies pass the head of an answer on with the first of its body.
+    let open = futures::stream::once(async { Ok(Event::default().comment("open")) });
+    Ok(Sse::new(open.chain(stream)).keep_alive(KeepAlive::default()))
 }
 
 /// Which entries of the audit trail.

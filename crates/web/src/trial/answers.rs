@@ -147,11 +147,15 @@ async fn people(walk: &mut Walk) {
         "me/passkeys",
         "me/identities",
         "status",
-        "rules",
+        "words",
         "hunts",
     ] {
         walk.to("GET", &format!("/api/v1/{path}"), "", Value::Null).await;
     }
+    let rules = walk.to("GET", "/api/v1/rules", "", Value::Null).await;
+    let id = rules["items"][0]["id"].as_str().unwrap().to_owned();
+    let rule = walk.to("GET", "/api/v1/rules/{id}", &id, Value::Null).await;
+    assert!(rule["text"].as_str().unwrap().contains(&id), "{rule}");
     let token = json!({ "name": "t", "scopes": ["read"], "expires": "2999-01-01T00:00:00Z" });
     let made = walk.to("POST", "/api/v1/me/tokens", "", token).await;
     walk.to("GET", "/api/v1/me/tokens", "", Value::Null).await;
@@ -238,6 +242,8 @@ async fn work(walk: &mut Walk, alerts: &[String]) {
     walk.to("GET", "/api/v1/incidents/{id}/tasks", one, Value::Null).await;
     let merge = walk.to("POST", "/api/v1/incidents/{id}/merge", two, json!({ "into": one })).await;
     let id = merge["merge_id"].as_str().unwrap().to_owned();
+    let merges = walk.to("GET", "/api/v1/incidents/{id}/merges", two, Value::Null).await;
+    assert_eq!(merges["items"][0]["merge_id"], merge["merge_id"]);
     walk.to("POST", "/api/v1/merges/{id}/undo", &id, Value::Null).await;
     let path = format!("/api/v1/merges/{id}/undo");
     let twice = walk.session.json(&walk.house, "POST", &path, &json!({})).await;

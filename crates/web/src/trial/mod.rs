@@ -4,6 +4,7 @@
 mod answers;
 mod attack;
 mod once;
+mod pages;
 mod questions;
 mod two;
 mod who;
@@ -101,7 +102,7 @@ impl House {
             };
             floor.make_first_admin(first).await.unwrap();
         }
-        let router = crate::server::router(floor.clone(), false);
+        let router = crate::server::router(floor.clone(), false, pages::PAGES.into());
         Self { floor, router, folder }
     }
 

@@ -1,0 +1,101 @@
+// What a search over events found: counts over time, rows page by page as they are looked at, facets.
+import { aborted, sentence } from './api';
+import { facets, histogram, rowsAt, type Histogram, type Order, type Search, type Shown } from './search';
+import type { Row } from './types';
+
+const PAGE = 200;
+/** Pages that are kept; those looked at last. */
+const KEPT = 40;
+
+export class Events {
+  counts = $state.raw<Histogram | null>(null);
+  facets = $state.raw<Record<string, { value: string; n: number }[]>>({});
+  wrong = $state('');
+  /** While the first rows are not there. */
+  busy = $state(false);
+  took = $state(0);
+  /** Changes when rows came. */
+  round = $state(0);
+  total = $derived(this.counts?.total ?? 0);
+  private pages = new Map<number, Row[]>();
+  private asked = new Set<number>();
+  private stop = new AbortController();
+  private search: Search | null = null;
+  private columns: Shown[] = [];
+  private order: Order = 'latest';
+
+  async load(search: Search, columns: Shown[], order: Order, band: string, faceted: string[]): Promise<void> {
+    this.stop.abort();
+    this.stop = new AbortController();
+    const { signal } = this.stop;
+    this.search = search;
+    this.columns = columns;
+    this.order = order;
+    this.pages = new Map();
+    this.asked = new Set([0]);
+    this.counts = null;
+    this.wrong = '';
+    this.busy = true;
+    this.round += 1;
+    const began = performance.now();
+    const one = { step: search.window.to - search.window.from, buckets: [], bands: [], total: 0 };
+    try {
+      const first = rowsAt(search, { ...one, buckets: [{ at: search.window.from, bands: {}, total: PAGE }] }, columns, order, 0, PAGE, signal);
+      const counts = histogram(search, band, signal);
+      this.pages.set(0, await first);
+      this.took = performance.now() - began;
+      this.busy = false;
+      this.round += 1;
+      this.counts = await counts;
+      this.facets = faceted.length ? await facets(search, faceted, signal) : {};
+    } catch (error) {
+      if (aborted(error)) return;
+      this.wrong = sentence(error);
+      this.busy = false;
+      this.stop.abort();
+    }
+  }
+
+  end(): void {
+    this.stop.abort();
+  }
+
+  row(n: number): Row | undefined {
+    void this.round;
+    return this.pages.get(Math.floor(n / PAGE))?.[n % PAGE];
+  }
+  /** Rows that can be told of: those that are counted, or that came before the count. */
+  get length(): number {
+    void this.round;
+    return this.counts ? this.counts.total : (this.pages.get(0)?.length ?? 0);
+  }
+
+  /** Sees to it that these rows come. */
+  need(first: number, last: number): void {
+    const { search, counts } = this;
+    if (!search || !counts) return;
+    for (let page = Math.floor(first / PAGE); page <= Math.floor(last / PAGE); page += 1) {
+      if (this.asked.has(page) || page * PAGE >= counts.total) continue;
+      this.asked.add(page);
+      const { signal } = this.stop;
+      rowsAt(search, counts, this.columns, this.order, page * PAGE, PAGE, signal).then(
+        (rows) => {
+          if (signal.aborted) return;
+          this.pages.set(page, rows);
+          if (this.pages.size > KEPT) {
+            const [oldest] = [...this.pages.keys()].filter((key) => Math.abs(key - page) > 4);
+            if (oldest !== undefined) {
+              this.pages.delete(oldest);
+              this.asked.delete(oldest);
+            }
+          }
+          this.round += 1;
+        },
+        (error) => {
+          this.asked.delete(page);
+          if (!aborted(error)) this.wrong = sentence(error);
+        },
+      );
+    }
+  }
+}

@@ -1,0 +1,47 @@
+// Who sits here, and what they may do.
+import { Problem, get, onLost, post, setWord } from './api';
+import type { Me, Permission, Words } from './types';
+
+class Session {
+  /** `asking` until it is known; `out` when nobody is logged in; `lost` when a session ended meanwhile. */
+  state = $state<'asking' | 'out' | 'in' | 'lost' | 'away'>('asking');
+  me = $state<Me | null>(null);
+  words = $state<Words>({ columns: [], functions: [] });
+  login = $derived(this.me?.user.login ?? '');
+
+  may(permission: Permission): boolean {
+    return this.me?.permissions.includes(permission) ?? false;
+  }
+
+  async begin(): Promise<void> {
+    onLost(() => {
+      if (this.state === 'in') this.state = 'lost';
+    });
+    try {
+      await this.enter(await get<Me>('/me'));
+    } catch (error) {
+      this.state = error instanceof Problem && error.status === 401 ? 'out' : 'away';
+    }
+  }
+
+  async logIn(login: string, password: string, code?: string): Promise<void> {
+    await this.enter(await post<Me>('/login', code ? { login, password, code } : { login, password }));
+  }
+
+  async logOut(): Promise<void> {
+    await post('/logout');
+    this.me = null;
+    this.state = 'out';
+  }
+
+  private async enter(me: Me): Promise<void> {
+    setWord(me.csrf ?? '');
+    this.me = me;
+    if (!this.words.columns.length) {
+      this.words = await get<Words>('/words').catch(() => ({ columns: [], functions: [] }));
+    }
+    this.state = 'in';
+  }
+}
+
+export const session = new Session();

@@ -204,13 +204,13 @@ pub(crate) async fn save_shut_off(inner: &Inner) -> Result<(), Failure> {
     if saved.is_err() {
         inner.costs.not_saved();
     }
-    saved.map(drop).map_err(from_ledger)
+    saved.map(drop).map_err(trouble_of)
 }
 
 /// Takes up which rules an earlier process had shut off.
 pub(crate) fn recall_shut_off(inner: &Inner) -> Result<(), Failure> {
     let kept = inner.runtime.block_on(inner.ledger.settings().get(SHUT_OFF));
-    let Some(kept) = kept.map_err(from_ledger)? else { return Ok(()) };
+    let Some(kept) = kept.map_err(trouble_of)? else { return Ok(()) };
     match serde_json::from_value::<Vec<ShutOff>>(kept.value) {
         Ok(shut_off) => inner.costs.recall(shut_off),
         Err(error) => tracing::error!(%error, "which rules were shut off cannot be read"),

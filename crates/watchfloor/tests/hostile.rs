@@ -117,16 +117,17 @@ const RECEIVERS: &[Receiver] = &[
         }
     }),
     ("syslog-tcp", |house, by| {
-        let text: String = messages(by).iter().map(|message| format!("{message}\n")).collect();
+        let text = messages(by).join("\n") + "\n";
         send(house.socket("syslog-tcp"), text.as_bytes());
     }),
     ("syslog-tcp-counted", |house, by| {
-        let text: String =
-            messages(by).iter().map(|message| format!("{} {message}", message.len())).collect();
+        let counted =
+            messages(by).into_iter().map(|message| format!("{} {message}", message.len()));
+        let text = counted.collect::<Vec<_>>().concat();
         send(house.socket("syslog-tcp"), text.as_bytes());
     }),
     ("syslog-tls", |house, by| {
-        let text: String = messages(by).iter().map(|message| format!("{message}\n")).collect();
+        let text = messages(by).join("\n") + "\n";
         house.tls("syslog-tls", text.as_bytes());
     }),
     ("relp", |house, by| send(house.socket("relp"), &relp(&messages(by)))),

@@ -64,7 +64,7 @@ impl Floor {
     }
 
     /// The saved hunts, by name.
-    pub async fn saved_hunts(
+    pub fn saved_hunts(
         &self,
         caller: &Caller,
         paging: &Paging,

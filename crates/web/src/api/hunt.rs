@@ -166,7 +166,7 @@ pub(crate) async fn list(
     came: Came,
     Listed(Whole {}, page): Listed<Whole>,
 ) -> Result<Items<HuntTold>, Problem> {
-    Ok(Json(floor.saved_hunts(&came.caller, &page).await?.map(HuntTold::from)))
+    Ok(Json(floor.saved_hunts(&came.caller, &page)?.map(HuntTold::from)))
 }
 
 pub(crate) async fn run(

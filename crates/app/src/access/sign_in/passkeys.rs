@@ -167,9 +167,9 @@ impl Floor {
         visit: Visit,
     ) -> Result<(Token, Caller), Failure> {
         self.0.sign_in.party()?;
-        let challenge = match self.0.sign_in.ceremonies.take(&proof.ceremony) {
-            Some((For::Alone, challenge)) => challenge,
-            _ => return Err(too_late(Kind::Unauthenticated)),
+        let waiting = self.0.sign_in.ceremonies.take(&proof.ceremony);
+        let Some((For::Alone, challenge)) = waiting else {
+            return Err(too_late(Kind::Unauthenticated));
         };
         let user = self.shown(&proof.credential, &challenge, Presence::Verified).await;
         let Some(user) = user? else { return Err(not_believed()) };

@@ -66,7 +66,7 @@ mod tests {
     #[test]
     fn a_clock_that_is_set_is_told_once_and_a_slow_one_is_not() {
         let clock = Steady::new(Micros::from_seconds(1_000));
-        let said = |seconds| clock.jumped(Micros(clock.now().0 + seconds * 1_000_000));
+        let said = |seconds: i64| clock.jumped(Micros(clock.now().0 + seconds * 1_000_000));
         assert_eq!(said(5), None);
         let back = said(-7_200).map(|jump| jump.to_string());
         assert!(back.is_some_and(|text| text.contains("back by 7200 seconds")));

@@ -143,6 +143,8 @@ pub enum Full {
     Queue,
     /// The log has reached its quota: what reads it is slower than the senders.
     Quota,
+    /// What was taken before takes too long to be read.
+    Reading,
     /// The disk is full.
     Disk,
     /// The sender has delivered as much as it may for now.
@@ -154,6 +156,7 @@ impl fmt::Display for Full {
         f.write_str(match self {
             Self::Queue => "more waits to be written than the disk can take",
             Self::Quota => "the log has reached its quota",
+            Self::Reading => "what was taken before has not been read yet",
             Self::Disk => "the disk is full",
             Self::Allowance => "the sender has delivered as much as it may for now",
         })

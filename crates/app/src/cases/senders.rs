@@ -176,7 +176,7 @@ impl Floor {
             cursor: None,
             bytes: load.bytes,
         };
-        self.door().offer(delivery).await
+        self.door(true).offer(delivery).await
     }
 
     /// The last delivery that is on the disk.

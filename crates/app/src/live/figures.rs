@@ -65,6 +65,8 @@ pub struct LineHealth {
     pub read: u64,
     /// Deliveries that were taken and have not been read yet.
     pub unread: u64,
+    /// Their bytes, as far as they were taken since the start.
+    pub unread_bytes: u64,
     /// For how many seconds the oldest of what is being read has waited; 0 when everything was read.
     pub lag_seconds: f64,
 }

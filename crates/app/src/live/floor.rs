@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use collect::sockets::Listener;
 use collect::wal::{self, Wal};
-use collect::{Delivery, Intake, Offer, Position};
+use collect::{Delivery, Full, Intake, Offer, Position, Refusal};
 use ledger::Ledger;
 use model::Micros;
 use tokio::sync::Semaphore;
@@ -20,6 +20,7 @@ use super::figures::{Figures, LineHealth, Notice, Trouble};
 use super::keeper::{self, Conclusions, Keeper, KeeperHealth, Pace};
 use super::line::Line;
 use super::listeners::{SocketKind, SocketStatus};
+use super::pressure::Pressure;
 use super::steady::Steady;
 use crate::Meter;
 use crate::access::{Seal, SignIn};
@@ -61,6 +62,9 @@ pub(crate) struct Inner {
     pub(crate) ledger: Ledger,
     pub(crate) keeper: Keeper,
     pub(crate) figures: Arc<Figures>,
+    pub(crate) pressure: Arc<Pressure>,
+    /// The last delivery that an earlier process took: those behind it are booked.
+    pub(crate) found: Position,
     pub(crate) costs: Costs,
     pub(crate) listeners: Mutex<Vec<(SocketKind, Listener)>>,
     pub(crate) fetchers: Fetchers,
@@ -170,6 +174,7 @@ impl Floor {
         };
         let wal = Wal::open(options.data.join("wal"), wal_options)
             .map_err(|error| Failure::new(Kind::System, error.to_string()))?;
+        let found = wal.metrics().last;
         let keeper = Keeper::new(options.data.clone(), Pace::default(), committed);
         let inner = Arc::new(Inner {
             threads: options.threads.max(1),
@@ -178,6 +183,8 @@ impl Floor {
             ledger,
             keeper,
             figures: Arc::default(),
+            pressure: Arc::default(),
+            found,
             costs: Costs::default(),
             listeners: Mutex::default(),
             fetchers: Fetchers::default(),
@@ -329,7 +336,8 @@ impl Floor {
         let unread = self.0.wal.metrics().last.0.saturating_sub(read);
         let since = self.0.figures.reading.load(Ordering::Relaxed);
         let waited = now.0.saturating_sub(since).max(0) as f64 / 1e6;
-        LineHealth { read, unread, lag_seconds: if unread == 0 { 0.0 } else { waited } }
+        let lag_seconds = if unread == 0 { 0.0 } else { waited };
+        LineHealth { read, unread, unread_bytes: self.0.pressure.unread(), lag_seconds }
     }
 }
 
@@ -339,20 +347,42 @@ impl Floor {
 pub(crate) struct Door {
     wal: Wal,
     figures: Arc<Figures>,
+    pressure: Arc<Pressure>,
+    /// Whether those who come by it keep what is refused.
+    patient: bool,
 }
 
 impl Floor {
-    /// The door of this floor.
-    pub(crate) fn door(&self) -> Door {
-        Door { wal: self.0.wal.clone(), figures: Arc::clone(&self.0.figures) }
+    /// The door of this floor, for senders that keep what is refused, or for such as do not.
+    pub(crate) fn door(&self, patient: bool) -> Door {
+        let (figures, pressure) = (Arc::clone(&self.0.figures), Arc::clone(&self.0.pressure));
+        Door { wal: self.0.wal.clone(), figures, pressure, patient }
     }
 }
 
 impl Intake for Door {
     fn offer(&self, delivery: Delivery) -> Offer<'_> {
-        let offered = self.wal.append(delivery);
+        let (sender, bytes) = (Arc::clone(&delivery.sender), delivery.bytes.len() as u64);
+        let booked = match self.patient {
+            true => self.pressure.book(&sender, bytes, Instant::now()),
+            false => {
+                self.pressure.book_anyway(&sender, bytes);
+                Ok(())
+            }
+        };
+        // In the queue when this returns: deliveries are taken in the order in which they are offered.
+        let offered = booked.map(|()| self.wal.append(delivery));
         Box::pin(async move {
-            let offered = offered.await;
+            let offered = match offered {
+                Ok(offered) => {
+                    let offered = offered.await;
+                    if offered.is_err() {
+                        self.pressure.done(&sender, bytes);
+                    }
+                    offered
+                }
+                Err(retry_after) => Err(Refusal::Full { what: Full::Reading, retry_after }),
+            };
             let counter = match &offered {
                 Ok(_) => &self.figures.deliveries,
                 Err(_) => &self.figures.refused,

@@ -11,7 +11,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use collect::wal::{Read, Reader};
 use collect::{Delivery, Position};
@@ -127,7 +127,14 @@ impl Line {
             }
             let catching_up = self.standing.is_some();
             self.reload();
+            if gathered.is_empty() {
+                self.floor.pressure.nothing_waits();
+            }
+            let read = booked(&gathered.deliveries, self.floor.found);
+            self.floor.pressure.turn_begins(Instant::now());
             self.turn(gathered);
+            read.iter().for_each(|(sender, bytes)| self.floor.pressure.done(sender, *bytes));
+            self.floor.pressure.turn_ends(read.values().sum(), Instant::now());
             if self.floor.keeper.wants(catching_up) {
                 self.seal(false);
             }
@@ -359,6 +366,15 @@ impl Line {
                 .map_err(super::trouble_of)
         })
     }
+}
+
+/// Bytes of deliveries that this process took, by sender.
+fn booked(deliveries: &[(Position, Delivery)], found: Position) -> BTreeMap<Arc<str>, u64> {
+    let mut booked = BTreeMap::new();
+    for (_, delivery) in deliveries.iter().filter(|(position, _)| *position > found) {
+        *booked.entry(Arc::clone(&delivery.sender)).or_default() += delivery.bytes.len() as u64;
+    }
+    booked
 }
 
 /// Where each fetcher goes on behind these deliveries.

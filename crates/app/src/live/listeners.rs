@@ -113,7 +113,7 @@ impl Floor {
             senders: Senders::all(Sender::named(socket.kind.name())),
             limits: Limits::default(),
         };
-        let intake: Arc<dyn Intake> = Arc::new(self.door());
+        let intake: Arc<dyn Intake> = Arc::new(self.door(socket.kind != SocketKind::SyslogUdp));
         let started = Listener::start(listen, intake, Arc::new(crate::now)).await;
         let listener = started.map_err(|e| Failure::new(Kind::System, e.to_string()))?;
         let address = listener.address();

@@ -12,6 +12,7 @@ mod floor;
 mod keeper;
 mod line;
 mod listeners;
+mod pressure;
 mod reading;
 mod restore;
 mod saved;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use collect::{Cursor, Delivery, Desk, Halt, Piece, Refusal, Tag};
+use collect::{Cursor, Delivery, Desk, Full, Halt, Piece, Refusal, Tag};
 
 use super::config::Entry;
 use super::gauge::Gauge;
@@ -69,15 +69,27 @@ impl Desk for LogDesk {
             cursor: Some(piece.cursor),
             bytes: piece.bytes,
         };
-        let figures = &self.inner.figures;
+        let (figures, pressure) = (&self.inner.figures, &self.inner.pressure);
+        let bytes = delivery.bytes.len() as u64;
         loop {
             if self.stop.load(Ordering::Acquire) {
                 return Err(Halt::Closing);
             }
-            match self.inner.wal.append_blocking(delivery.clone()) {
+            let booked = pressure.book(&self.sender, bytes, Instant::now());
+            let offered = match booked {
+                Ok(()) => {
+                    let offered = self.inner.wal.append_blocking(delivery.clone());
+                    if offered.is_err() {
+                        pressure.done(&self.sender, bytes);
+                    }
+                    offered
+                }
+                Err(retry_after) => Err(Refusal::Full { what: Full::Reading, retry_after }),
+            };
+            match offered {
                 Ok(_) => {
                     figures.deliveries.fetch_add(1, Ordering::Relaxed);
-                    self.gauge.took(delivery.bytes.len() as u64, delivery.received_at);
+                    self.gauge.took(bytes, delivery.received_at);
                     return Ok(());
                 }
                 Err(Refusal::Closed) => return Err(Halt::Closing),

@@ -35,23 +35,29 @@ pub(crate) fn run(corpora: &Path, args: &[String]) -> Result<(), String> {
         measure(rounds, || investigate(&program, &rules, &place(name), &folder))
     };
     println!("evidence            seconds  events/s  MB/s  peak MiB");
-    let (mut mine, mut theirs) = (Vec::new(), Vec::new());
+    let (mut mine, mut plain, mut filtered) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..rounds {
         let name = format!("json-{MIDDLE}");
         mine.push(investigate(&program, &rules, &place(&name), &folder)?);
-        theirs.push(peer(&place(&name), &folder)?);
+        plain.push(peer(&place(&name), &folder, &[])?);
+        filtered.push(peer(&place(&name), &folder, &["--bloom"])?);
     }
-    let (mine, theirs) = (middle(mine), middle(theirs));
+    let (mine, plain, filtered) = (middle(mine), middle(plain), middle(filtered));
     row(&format!("json {MIDDLE} MB"), MIDDLE, &mine);
-    row(&format!("peer {MIDDLE} MB"), MIDDLE, &theirs);
+    row(&format!("peer {MIDDLE} MB"), MIDDLE, &plain);
+    row("peer, filter on", MIDDLE, &filtered);
     for (kind, megabytes) in
         [("json", SMALL), ("json", GREAT), ("evtx", SMALL), ("evtx", MIDDLE), ("evtx", GREAT)]
     {
         let measured = ours(&format!("{kind}-{megabytes}"), rounds)?;
         row(&format!("{kind} {megabytes} MB"), megabytes, &measured);
     }
-    let ratio = (mine.events / mine.seconds) / (theirs.events / theirs.seconds);
-    println!("events a second of investigate, as a share of the peer's: {ratio:.2}");
+    let rate = |one: &Measured| one.events / one.seconds;
+    println!(
+        "events a second of investigate, as a share of the peer's: {:.2}; with its filter on: {:.2}",
+        rate(&mine) / rate(&plain),
+        rate(&mine) / rate(&filtered)
+    );
     Ok(())
 }
 
@@ -108,9 +114,10 @@ fn investigate(
 }
 
 /// The peer in a process of its own; its time is what it says, without the loading of the rules.
-fn peer(evidence: &Path, folder: &Path) -> Result<Measured, String> {
+fn peer(evidence: &Path, folder: &Path, options: &[&str]) -> Result<Measured, String> {
     let program = std::env::current_exe().map_err(|e| e.to_string())?;
-    let args = ["peer".to_owned(), evidence.display().to_string()];
+    let mut args = vec!["peer".to_owned(), evidence.display().to_string()];
+    args.extend(xtask::strings(options));
     let ended = xtask::run(&program, &args, folder, LIMIT)?;
     let mut told = ended.out.split_whitespace().filter_map(|word| word.parse::<f64>().ok());
     match (told.next(), told.next(), told.next()) {

@@ -13,7 +13,8 @@ const USAGE: &str = "\
 usage: bench ingest [--bin PROGRAM] [--rounds N]     the whole measurement of ingest
        bench json FOLDER MEGABYTES                   makes JSON lines from the corpora
        bench evtx FOLDER MEGABYTES                   makes EVTX files from the corpora
-       bench peer FOLDER                             rsigma-eval over a folder of JSON lines";
+       bench peer FOLDER [--bloom]                   rsigma-eval over a folder of JSON lines, as it comes or
+                                                     with its filter, which is off unless asked for";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -31,7 +32,9 @@ fn main() -> ExitCode {
         ["evtx", folder, size] => {
             megabytes(size).and_then(|bytes| ingest::make_evtx(&corpora, Path::new(folder), bytes))
         }
-        ["peer", folder] => peer::run(&xtask::sigma_rules(&corpora), Path::new(folder)),
+        ["peer", folder, rest @ ..] if matches!(rest, [] | ["--bloom"]) => {
+            peer::run(&xtask::sigma_rules(&corpora), Path::new(folder), !rest.is_empty())
+        }
         _ => Err(USAGE.to_owned()),
     };
     match done {

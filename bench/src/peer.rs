@@ -15,16 +15,17 @@ use rsigma_parser::SigmaCollection;
 /// Bytes that one thread takes at a time.
 const PIECE: usize = 4 << 20;
 
-/// Runs the peer over a folder of JSON lines and prints `events findings seconds`. Loading the rules
+/// Runs the peer over a folder of JSON lines and prints `events findings seconds`. `bloom` switches its filter
+/// of needles on, which is off as it comes. Loading the rules
 /// and building the engines is not in the time.
 #[allow(clippy::print_stdout)]
-pub(crate) fn run(rules: &[PathBuf], folder: &Path) -> Result<(), String> {
+pub(crate) fn run(rules: &[PathBuf], folder: &Path, bloom: bool) -> Result<(), String> {
     let rules = load(rules);
     let mut files = super::files(folder, "jsonl");
     files.sort_by_key(|path| std::cmp::Reverse(fs::metadata(path).map_or(0, |m| m.len())));
     let mut engines = Vec::new();
     for path in &files {
-        engines.push(engine(&rules, &super::json::source_of(path))?);
+        engines.push(engine(&rules, &super::json::source_of(path), bloom)?);
     }
     let began = Instant::now();
     let (events, findings) = (AtomicU64::new(0), AtomicU64::new(0));
@@ -93,7 +94,7 @@ fn load(roots: &[PathBuf]) -> SigmaCollection {
 }
 
 /// An engine with the rules that a log source must see.
-fn engine(all: &SigmaCollection, source: &LogSource) -> Result<Engine, String> {
+fn engine(all: &SigmaCollection, source: &LogSource, bloom: bool) -> Result<Engine, String> {
     let fits = |asked: &Option<String>, given: &Option<Arc<str>>| match asked {
         Some(asked) => given.as_deref() == Some(asked.as_str()),
         None => true,
@@ -107,7 +108,7 @@ fn engine(all: &SigmaCollection, source: &LogSource) -> Result<Engine, String> {
     });
     collection.rules = fitting.cloned().collect();
     let mut engine = Engine::new();
-    engine.set_bloom_prefilter(true);
+    engine.set_bloom_prefilter(bloom);
     engine.add_collection(&collection).map_err(|e| e.to_string())?;
     Ok(engine)
 }

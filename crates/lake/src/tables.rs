@@ -15,8 +15,8 @@ use crate::files::{Files, Written};
 
 /// A file is ended when it is larger than this.
 const FILE_BYTES: usize = 256 << 20;
-/// How hard columns are compressed.
-const LEVEL: i32 = 3;
+/// How hard columns are compressed: somebody waits for the last of them, and they are small.
+const LEVEL: i32 = 1;
 
 /// Lays down the rows of one table.
 pub(crate) struct BatchWriter {

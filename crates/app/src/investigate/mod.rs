@@ -181,6 +181,8 @@ pub fn investigate(stages: &Stages, options: &Options, meter: &Meter) -> Result<
     meter.enter("writing");
     let outcome = finish(&read, &past, &triaged, findings, stages);
     write_rest(&run, &read, &triaged, &outcome, &run_key, stages, options)?;
+    // While the last rows are laid down.
+    drop((read, triaged.alerts));
     let committed = runtime.block_on(run.commit()).map_err(from_lake).map_err(unharmed)?;
     let incidents = triaged.incidents;
     Ok(Outcome { lake_bytes: committed.bytes, incidents, refused, ..outcome })
@@ -338,23 +340,23 @@ fn work(shared: &Shared<'_>, receive: &Mutex<Receiver<Work>>) -> Result<Done, St
 }
 
 /// Sends findings to the lake and through triage, in time order and each once. Says how many there were.
+/// One thread brings them back, one lays them down, and this one thinks.
 fn triage_all(sorted: Sorted, writer: &RunWriter) -> Result<(Triaged, u64), Failure> {
+    let (bring, brought) = sync_channel(AHEAD);
     let (send, receive) = sync_channel(AHEAD);
     std::thread::scope(|scope| {
-        let sender = scope.spawn(move || send_findings(sorted, writer, &send));
+        let bringer = scope.spawn(move || bring_back(sorted, &bring));
+        let sender = scope.spawn(move || send_findings(&brought, writer, &send));
         let triaged = triage::triage(receive.into_iter().flatten(), &Policy::default());
         let count = sender.join().map_err(|_| defect("the thread of findings failed"))??;
+        bringer.join().map_err(|_| defect("the thread of findings failed"))??;
         Ok((triaged, count))
     })
 }
 
-/// Sends findings to the lake and on. Says how many there were.
-fn send_findings(
-    sorted: Sorted,
-    writer: &RunWriter,
-    send: &SyncSender<Vec<Finding>>,
-) -> Result<u64, Failure> {
-    let (mut count, mut last) = (0, None);
+/// Brings findings back in order, each once.
+fn bring_back(sorted: Sorted, bring: &SyncSender<Vec<Finding>>) -> Result<(), Failure> {
+    let mut last = None;
     let mut sorted = sorted.peekable();
     while sorted.peek().is_some() {
         let mut batch: Vec<Finding> = Vec::with_capacity(BATCH);
@@ -367,6 +369,22 @@ fn send_findings(
                 batch.push(finding);
             }
         }
+        if bring.send(batch).is_err() {
+            // Whoever takes them has failed, and says so itself.
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Sends findings to the lake and on. Says how many there were.
+fn send_findings(
+    brought: &Receiver<Vec<Finding>>,
+    writer: &RunWriter,
+    send: &SyncSender<Vec<Finding>>,
+) -> Result<u64, Failure> {
+    let mut count = 0;
+    for batch in brought {
         if batch.is_empty() {
             continue;
         }
@@ -445,8 +463,8 @@ fn write_rest(
     if !shapes.is_empty() {
         put(Table::Unrecognised, lake::unrecognised_batch(&shapes))?;
     }
-    if !triaged.alerts.is_empty() {
-        put(Table::Alerts, lake::alerts_batch(&triaged.alerts))?;
+    for alerts in triaged.alerts.chunks(BATCH) {
+        put(Table::Alerts, lake::alerts_batch(alerts))?;
     }
     if !triaged.incidents.is_empty() {
         put(Table::Incidents, lake::incidents_batch(&triaged.incidents))?;

@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 use std::fmt::Write as _;
+use std::mem::ManuallyDrop;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::Ordering as Memory;
@@ -34,7 +35,8 @@ pub(crate) fn run(ground: &Ground, args: Investigate) -> Result<ExitCode, Failur
         only_paths: args.no_builtin_rules,
         placeholders: args.placeholders,
     };
-    let stages = Stages::of(&ground.content, &choice)?;
+    // The process ends with this: thousands of rules need not be taken apart one by one.
+    let stages = ManuallyDrop::new(Stages::of(&ground.content, &choice)?);
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let options = Options {
         inputs: args.paths.into_iter().map(Input::from_arg).collect(),

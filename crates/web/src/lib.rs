@@ -20,6 +20,7 @@ mod server;
 mod tls;
 #[cfg(test)]
 mod trial;
+mod version;
 
 pub use describe::openapi;
 pub use run::run;

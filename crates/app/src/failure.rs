@@ -19,6 +19,8 @@ pub enum Kind {
     NotFound,
     /// Somebody else was first, or what was to be changed cannot be changed as it stands.
     Conflict,
+    /// What it was decided on is not what stands any more: somebody else was first.
+    Outdated,
     /// Who asks has not said who they are, or not credibly.
     Unauthenticated,
     /// Who asks may not.
@@ -41,7 +43,7 @@ impl Kind {
             Self::Usage => 2,
             Self::Content => 3,
             Self::Nothing | Self::NotFound => 4,
-            Self::Conflict => 5,
+            Self::Conflict | Self::Outdated => 5,
             Self::Unauthenticated | Self::Denied => 6,
             Self::Throttled => 7,
             Self::Defect => 70,

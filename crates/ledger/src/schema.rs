@@ -19,9 +19,14 @@ pub(crate) async fn migrate(on: &mut AnyConnection, engine: Engine) -> Result<()
         Migration::new(*version, (*name).into(), MigrationType::Simple, text, false)
     };
     let steps = Migrator::with_migrations(STEPS.iter().map(step).collect());
-    let first = steps.run_direct(None, on, false).await;
-    // SQLite has no lock for this: another process may have done the same at the same time.
-    let done = if first.is_err() { steps.run_direct(None, on, false).await } else { first };
+    let mut done = steps.run_direct(None, on, false).await;
+    // SQLite has no lock for this: other processes may do the same at the same time, each step before us.
+    for _ in STEPS {
+        if done.is_ok() {
+            break;
+        }
+        done = steps.run_direct(None, on, false).await;
+    }
     done.map_err(|error| match error {
         MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => error.into(),
         error => LedgerError::Unavailable {

@@ -271,7 +271,10 @@ fn hostile_text_is_inert_whatever_it_comes_through() {
     // What goes wrong on a wire is in the log, and what was said there is inert.
     send(house.socket("relp"), format!("1 {EVIL} 3 abc\n").as_bytes());
     let evil = format!("authorization: Bearer {EVIL}").replace(['\r', '\n'], " ");
-    raw(&server, "/api/v1/ingest", &["--header", &evil, "--data", "x"]);
+    // It may be refused before it was read.
+    let mut curl = Command::new("curl");
+    curl.args(["--silent", "--insecure", "--header", &evil, "--data", "x"]);
+    curl.arg(format!("{}/api/v1/ingest", server.url())).output().unwrap();
     server.stop();
     let logged = fs::read_to_string(&log).unwrap();
     assert!(logged.contains("a login failed"), "{logged}");

@@ -21,6 +21,7 @@ mod server;
 mod tls;
 #[cfg(test)]
 mod trial;
+mod version;
 
 pub use describe::openapi;
 pub use pages::Page;

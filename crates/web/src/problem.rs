@@ -80,7 +80,7 @@ fn status(kind: Kind) -> StatusCode {
         Kind::Usage | Kind::Content => StatusCode::BAD_REQUEST,
         Kind::TooMuch => StatusCode::UNPROCESSABLE_ENTITY,
         Kind::Nothing | Kind::NotFound => StatusCode::NOT_FOUND,
-        Kind::Conflict => StatusCode::CONFLICT,
+        Kind::Conflict | Kind::Outdated => StatusCode::CONFLICT,
         Kind::Unauthenticated => StatusCode::UNAUTHORIZED,
         Kind::Denied => StatusCode::FORBIDDEN,
         Kind::Throttled => StatusCode::TOO_MANY_REQUESTS,

@@ -64,6 +64,7 @@ pub(crate) fn from_ledger(error: ledger::LedgerError) -> Failure {
         tracing::warn!(inside, "the ledger failed");
     }
     let kind = match error.kind() {
+        _ if matches!(error, ledger::LedgerError::Conflict { .. }) => Kind::Outdated,
         ErrorKind::NotFound => Kind::NotFound,
         ErrorKind::Conflict | ErrorKind::Closed => Kind::Conflict,
         ErrorKind::Invalid => Kind::Usage,

@@ -15,6 +15,7 @@ on_both!(
     tokens_work_until_they_do_not,
     a_code_is_taken_once,
     passkeys_are_kept_and_counted,
+    identities_say_as_whom_somebody_comes_in,
     links_work_once,
     failures_are_counted_by_login_and_address,
     no_secret_is_shown,
@@ -352,4 +353,50 @@ async fn no_secret_is_shown(house: House) {
     let shown = format!("{error:?} {error} {:?}", error.inside());
     assert!(!shown.contains(&secret_digest.to_string()), "{shown}");
     assert_eq!(error.kind(), ErrorKind::Conflict);
+}
+
+async fn identities_say_as_whom_somebody_comes_in(house: House) {
+    let (identities, users) = (house.ledger.identities(), house.ledger.users());
+    let root = admin(&house).await.user_id;
+    let (one, other) = (("https://login", "sub-1"), ("https://login", "sub-2"));
+    assert_eq!(identities.user(one.0, one.1).await, Ok(None));
+    let vera =
+        NewUser { password: None, email: Some("Vera@x.org".into()), ..new("vera", Role::Viewer) };
+    let vera = identities.add_user(&alice(), at(1), &vera, one).await.unwrap();
+    assert!(!vera.has_password);
+    assert_eq!(identities.user(one.0, one.1).await, Ok(Some(vera.clone())));
+    // Another provider's word of the same name is somebody else's.
+    assert_eq!(identities.user("https://other", one.1).await, Ok(None));
+    // Nobody is two, and a user who cannot be made leaves no identity behind.
+    let taken = identities.link(&alice(), at(2), root, one).await.unwrap_err();
+    assert!(matches!(taken, LedgerError::Exists { .. }));
+    let again = identities.add_user(&alice(), at(2), &new("vera", Role::Admin), other).await;
+    assert!(matches!(again, Err(LedgerError::Exists { .. })));
+    assert_eq!(identities.user(other.0, other.1).await, Ok(None));
+    identities.link(&alice(), at(3), root, other).await.unwrap();
+    identities.used(at(4), other).await.unwrap();
+    let all = identities.list(root).await.unwrap();
+    assert_eq!(
+        all.iter().map(|i| (&*i.subject, i.used_at)).collect::<Vec<_>>(),
+        [("sub-2", Some(at(4)))]
+    );
+    for n in 3..=21 {
+        identities
+            .link(&alice(), at(5), root, ("https://login", &format!("sub-{n}")))
+            .await
+            .unwrap();
+    }
+    let more = identities.link(&alice(), at(5), root, ("https://login", "more")).await.unwrap_err();
+    assert_eq!(more.kind(), ErrorKind::Invalid);
+    // An address that several have is nobody's.
+    assert_eq!(users.by_email("vera@X.ORG ").await, Ok(vec![vera.clone()]));
+    for login in ["a", "b"] {
+        let same = NewUser { email: Some("same@x.org".into()), ..new(login, Role::Viewer) };
+        users.add(&alice(), at(6), &same).await.unwrap();
+    }
+    assert_eq!(users.by_email("same@x.org").await.unwrap().len(), 2);
+    assert_eq!(users.by_email("%@x.org").await, Ok(vec![]));
+    let filter = AuditFilter { action: Some("identity.".into()), ..AuditFilter::default() };
+    let told = house.ledger.audit().list(&filter, &Paging::first(100)).await.unwrap();
+    assert_eq!(told.items.len(), 21);
 }

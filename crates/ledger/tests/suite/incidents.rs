@@ -201,7 +201,7 @@ async fn triage_finds_that_two_are_one(house: House) {
     let back = incidents.get(incident_id(2)).await.unwrap();
     assert_eq!((back.owner, back.alert_count), (two.owner, 2));
     let again = incidents.undo_merge(&alice(), at(7), merge.merge_id).await.unwrap_err();
-    assert_eq!(again.kind(), ErrorKind::Invalid);
+    assert_eq!(again.kind(), ErrorKind::Conflict);
 }
 
 async fn a_closed_incident_is_never_where_open_work_goes(house: House) {

@@ -2,8 +2,8 @@
 //! keys, positions and findings.
 
 use ledger::{
-    Answer, AuditFilter, Conclusions, ErrorKind, Heard, LedgerError, MAX_KEYS, Paging, SenderForm,
-    Telling,
+    AlertFilter, AlertOrder, Answer, AuditFilter, Conclusions, ErrorKind, Heard, LedgerError,
+    MAX_KEYS, Paging, SenderForm, Telling,
 };
 use model::{Alert, Digest, Finding, FindingId, FindingKind, Hasher, Level};
 use serde_json::json;
@@ -25,6 +25,7 @@ on_both!(
     an_actor_has_no_end_of_keys,
     positions_do_not_go_back,
     findings_are_replaced_and_forgotten,
+    labels_of_findings_lead_to_their_alerts,
     conclusions_come_all_or_none,
 );
 
@@ -322,6 +323,45 @@ fn finding(number: u64) -> Finding {
         window: None,
         source: "s".into(),
         labels: vec![],
+    }
+}
+
+async fn labels_of_findings_lead_to_their_alerts(house: House) {
+    let (findings, alerts) = (house.ledger.findings(), house.ledger.alerts());
+    alerts.upsert(&[alert(1), alert(2), alert(3)], at(1)).await.unwrap();
+    let with = |n: u64, labels: &[&str], alert| {
+        let labels = labels.iter().map(|label| (*label).into()).collect();
+        (Finding { labels, ..finding(n) }, Some(alert_id(alert)))
+    };
+    let long = "x".repeat(10_000);
+    let all = [
+        with(1, &["site=oslo", "prod"], 1),
+        with(2, &["site=oslo"], 1),
+        with(3, &["site=bergen", &long], 2),
+        with(4, &[], 3),
+    ];
+    findings.upsert(&all, at(2)).await.unwrap();
+    findings.upsert(&all, at(3)).await.unwrap();
+    let found = async |label: &str| {
+        let filter = AlertFilter { label: Some(label.to_owned()), ..AlertFilter::default() };
+        let page =
+            alerts.list(&filter, AlertOrder::Latest, &Paging::default(), at(4)).await.unwrap();
+        let total = alerts.facets(&filter, at(4)).await.unwrap().total;
+        assert_eq!(total, page.items.len() as u64);
+        let mut ids: Vec<_> = page.items.iter().map(|row| row.alert.alert_id).collect();
+        ids.sort();
+        ids
+    };
+    assert_eq!(found("site=oslo").await, [alert_id(1)]);
+    assert_eq!(found("prod").await, [alert_id(1)]);
+    assert_eq!(found(&long).await, [alert_id(2)]);
+    assert!(found("site=").await.is_empty() && found("%").await.is_empty());
+    // What takes an alert's findings takes its labels.
+    let gone = [(alert_id(1), Some(alert_id(2)))];
+    let said = Conclusions { retracted: &gone, ..Conclusions::default() };
+    house.ledger.conclude(&said, at(5)).await.unwrap();
+    for label in ["site=oslo", "prod", "site=bergen"] {
+        assert_eq!(found(label).await, [alert_id(2)], "{label}");
     }
 }
 

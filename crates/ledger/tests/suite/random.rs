@@ -348,7 +348,7 @@ impl World {
             return Err(ErrorKind::NotFound);
         };
         if !stands {
-            return Err(ErrorKind::Invalid);
+            return Err(ErrorKind::Conflict);
         }
         self.writable(self.top(target))?;
         let top = self.top(target);

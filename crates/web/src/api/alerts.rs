@@ -15,6 +15,7 @@ use crate::caller::Came;
 use crate::describe::{Created, Items};
 use crate::json::Json;
 use crate::problem::Problem;
+use crate::version::{IfMatch, Versioned};
 
 /// Which alerts.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -149,8 +150,9 @@ pub(crate) async fn one(
     State(floor): State<Floor>,
     came: Came,
     Path(id): Path<AlertId>,
-) -> Result<Json<AlertRow>, Problem> {
-    Ok(Json(floor.alert(&came.caller, id).await?))
+) -> Result<Versioned<AlertRow>, Problem> {
+    let row = floor.alert(&came.caller, id).await?;
+    Ok(Versioned(row.version, row))
 }
 
 pub(crate) async fn findings(
@@ -185,10 +187,13 @@ pub(crate) async fn change(
     State(floor): State<Floor>,
     came: Came,
     Path(id): Path<AlertId>,
+    tag: IfMatch,
     Body(body): Body<AlertBody>,
-) -> Result<Json<AlertRow>, Problem> {
-    let expected = body.expected;
-    Ok(Json(floor.change_alert(&came.caller, id, expected, &body.change()).await?))
+) -> Result<Versioned<AlertRow>, Problem> {
+    let expected = tag.expected(body.expected)?;
+    let changed = floor.change_alert(&came.caller, id, expected, &body.change()).await;
+    let row = changed.map_err(|failure| tag.refused(failure))?;
+    Ok(Versioned(row.version, row))
 }
 
 /// The same decision on many alerts.

@@ -16,6 +16,7 @@ use crate::caller::Came;
 use crate::describe::{Created, Items};
 use crate::json::Json;
 use crate::problem::Problem;
+use crate::version::{IfMatch, Versioned};
 
 /// Which incidents.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -83,8 +84,9 @@ pub(crate) async fn one(
     State(floor): State<Floor>,
     came: Came,
     Path(id): Path<IncidentId>,
-) -> Result<Json<IncidentRow>, Problem> {
-    Ok(Json(floor.incident(&came.caller, id).await?))
+) -> Result<Versioned<IncidentRow>, Problem> {
+    let row = floor.incident(&came.caller, id).await?;
+    Ok(Versioned(row.version, row))
 }
 
 /// An incident that a person opens.
@@ -127,11 +129,15 @@ pub(crate) async fn change(
     State(floor): State<Floor>,
     came: Came,
     Path(id): Path<IncidentId>,
+    tag: IfMatch,
     Body(body): Body<IncidentBody>,
-) -> Result<Json<IncidentRow>, Problem> {
+) -> Result<Versioned<IncidentRow>, Problem> {
     let IncidentBody { expected, status, owner, severity, title } = body;
     let change = IncidentChange { status, owner, severity, title };
-    Ok(Json(floor.change_incident(&came.caller, id, expected, &change).await?))
+    let expected = tag.expected(expected)?;
+    let changed = floor.change_incident(&came.caller, id, expected, &change).await;
+    let row = changed.map_err(|failure| tag.refused(failure))?;
+    Ok(Versioned(row.version, row))
 }
 
 /// The version that somebody looked at.
@@ -267,9 +273,13 @@ pub(crate) async fn change_task(
     State(floor): State<Floor>,
     came: Came,
     Path(id): Path<TaskId>,
+    tag: IfMatch,
     Body(body): Body<TaskChangeBody>,
-) -> Result<Json<Task>, Problem> {
+) -> Result<Versioned<Task>, Problem> {
     let TaskChangeBody { expected, title, assignee, due, done } = body;
     let change = TaskChange { title, assignee, due, done };
-    Ok(Json(floor.change_task(&came.caller, id, expected, &change).await?))
+    let expected = tag.expected(expected)?;
+    let changed = floor.change_task(&came.caller, id, expected, &change).await;
+    let task = changed.map_err(|failure| tag.refused(failure))?;
+    Ok(Versioned(task.version, task))
 }

@@ -12,6 +12,7 @@ use crate::caller::Came;
 use crate::describe::{Created, Items};
 use crate::json::Json;
 use crate::problem::Problem;
+use crate::version::{IfMatch, Versioned};
 
 /// A sender as it is to be.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -96,10 +97,13 @@ pub(crate) async fn change(
     State(floor): State<Floor>,
     came: Came,
     Path(id): Path<SenderId>,
+    tag: IfMatch,
     Body(body): Body<SenderBody>,
-) -> Result<Json<Sender>, Problem> {
-    let expected = body.expected;
-    Ok(Json(floor.change_sender(&came.caller, id, expected, &body.form()).await?))
+) -> Result<Versioned<Sender>, Problem> {
+    let expected = tag.expected(body.expected)?;
+    let changed = floor.change_sender(&came.caller, id, expected, &body.form()).await;
+    let sender = changed.map_err(|failure| tag.refused(failure))?;
+    Ok(Versioned(sender.version, sender))
 }
 
 /// A sender that was made.

@@ -13,6 +13,7 @@ use crate::caller::Came;
 use crate::describe::{Created, Items, NoContent};
 use crate::json::Json;
 use crate::problem::Problem;
+use crate::version::{IfMatch, Versioned};
 
 pub(crate) async fn list(
     State(floor): State<Floor>,
@@ -60,11 +61,15 @@ pub(crate) async fn change(
     State(floor): State<Floor>,
     came: Came,
     Path(id): Path<UserId>,
+    tag: IfMatch,
     Body(body): Body<UserChangeBody>,
-) -> Result<Json<User>, Problem> {
+) -> Result<Versioned<User>, Problem> {
     let UserChangeBody { expected, name, email, role, disabled } = body;
     let change = UserChange { name, email, role, disabled };
-    Ok(Json(floor.change_user(&came.caller, id, expected, &change).await?))
+    let expected = tag.expected(expected)?;
+    let changed = floor.change_user(&came.caller, id, expected, &change).await;
+    let user = changed.map_err(|failure| tag.refused(failure))?;
+    Ok(Versioned(user.version, user))
 }
 
 /// The old password and the new one.

@@ -103,6 +103,11 @@ impl<'s> Operation<'s> {
         }
     }
 
+    /// A header that it takes.
+    pub(crate) fn header(&mut self, told: Value) {
+        self.parameters.push(told);
+    }
+
     /// What it takes, in one or more media types.
     pub(crate) fn takes(&mut self, content: Value) {
         self.body = Some(json!({ "required": true, "content": content }));

@@ -24,8 +24,26 @@ async fn contended(
     // Without a version it is made on whatever stands, and the version tells that it was.
     let mut third = second;
     let expected = third.as_object_mut().unwrap().remove("expected").unwrap();
-    let done = session.json(house, method, path, &third).await.json();
-    assert_eq!(done["version"].as_u64(), expected.as_u64().map(|version| version + 2), "{path}");
+    let done = session.json(house, method, path, &third).await;
+    let stands = done.json()["version"].as_u64().unwrap();
+    assert_eq!(Some(stands), expected.as_u64().map(|version| version + 2), "{path}");
+    // The same by headers.
+    let tag = done.header("etag").to_owned();
+    assert_eq!(tag, format!("\"{stands}\""), "{path}");
+    let [cookie, word] = session.headers();
+    let with = async |tag: &str, body: &Value| {
+        let headers = [cookie, word, ("content-type", "application/json"), ("if-match", tag)];
+        house.ask(method, path, &headers, body.to_string()).await
+    };
+    let mut first = first;
+    first.as_object_mut().unwrap().remove("expected");
+    let late = with(&format!("\"{}\"", stands - 1), &first).await;
+    assert_eq!(late.status, StatusCode::PRECONDITION_FAILED, "{path}: {}", late.json());
+    assert_eq!(with("W/\"1\"", &first).await.status, StatusCode::PRECONDITION_FAILED);
+    assert_eq!(with("one", &first).await.status, StatusCode::BAD_REQUEST);
+    let done = with(&tag, &first).await;
+    assert_eq!(done.status, StatusCode::OK, "{path}: {}", done.json());
+    assert_eq!(done.header("etag"), format!("\"{}\"", stands + 1));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

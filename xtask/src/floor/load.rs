@@ -215,8 +215,15 @@ fn receive_only(
     let control = Control::default();
     let began = Instant::now();
     let time = trial.time.min(Duration::from_secs(30));
+    let (mut rows, mut unread) = (0, 0);
     let (records, took) = beside(&works, &control, || {
-        std::thread::sleep(time);
+        while began.elapsed() < time {
+            std::thread::sleep(Duration::from_millis(200));
+            let status = api.get("/api/v1/status")?;
+            let number = |at: &str| status.pointer(at).and_then(Value::as_u64).unwrap_or(0) >> 20;
+            rows = number("/lake/waiting_bytes").max(rows);
+            unread = number("/line/unread_bytes").max(unread);
+        }
         Ok(began.elapsed())
     })?;
     let sent: u64 = records.iter().map(Record::sent).sum();
@@ -224,7 +231,7 @@ fn receive_only(
     let behind = api.caught_up(Duration::from_mins(10))?;
     let read = sent as f64 / (took + behind).as_secs_f64();
     figures.push(format!(
-        "received only (no rules), as fast as four senders go: {:.0} events a second acknowledged, {read:.0} read and kept; peak memory {} MiB, log {} MiB",
+        "received only (no rules), as fast as four senders go: {:.0} events a second acknowledged, {read:.0} read and kept; peak memory {} MiB, of which rows that wait for a commit {rows} MiB; unread {unread} MiB, log {} MiB",
         sent as f64 / took.as_secs_f64(),
         peak_mib(floor.id()),
         bytes >> 20

@@ -31,8 +31,9 @@ impl Default for Pace {
     }
 }
 
-/// Times the memory of a commit that may wait while another is made, before the line has to wait.
-const BEHIND: usize = 2;
+/// Times the memory of a commit that may wait while another is made, before the line has to wait. Under
+/// a flood all of it is full: it is a fifth of what the floor takes then.
+const BEHIND: usize = 1;
 /// How long to wait after a commit that failed.
 const RETRY: Duration = Duration::from_secs(5);
 /// Commits after which small files are put together.

@@ -24,7 +24,6 @@ fn main() -> io::Result<()> {
     let place = |name: &str| env::var_os(name).map(PathBuf::from).unwrap_or_default();
     let ui = place("CARGO_MANIFEST_DIR").join("../../ui");
     let out = place("OUT_DIR").join("pages");
-    println!("cargo::rerun-if-env-changed=WATCHFLOOR_PAGES");
     for name in MADE_FROM {
         println!("cargo::rerun-if-changed={}", ui.join(name).display());
     }

@@ -102,10 +102,10 @@ fn stand_in(out: &Path, missing: &str) -> io::Result<()> {
 fn listed(out: &Path) -> io::Result<String> {
     let mut list = String::from("&[\n");
     for file in files(out)? {
-        let path = file.strip_prefix(out).unwrap_or(&file).to_string_lossy().replace('\\', "/");
-        if path.ends_with(".br") {
+        if file.extension().is_some_and(|ending| ending == "br") {
             continue;
         }
+        let path = file.strip_prefix(out).unwrap_or(&file).to_string_lossy().replace('\\', "/");
         let packed = PathBuf::from(format!("{}.br", file.display()));
         let brotli = if packed.is_file() {
             format!("Some(include_bytes!({:?}))", packed.display().to_string())

@@ -24,7 +24,6 @@ fn main() -> io::Result<()> {
     let place = |name: &str| env::var_os(name).map(PathBuf::from).unwrap_or_default();
     let ui = place("CARGO_MANIFEST_DIR").join("../../ui");
     let out = place("OUT_DIR").join("pages");
-    println!("cargo::rerun-if-env-changed=WATCHFLOOR_PAGES");
     for name in MADE_FROM {
         println!("cargo::rerun-if-changed={}", ui.join(name).display());
     }
@@ -103,10 +102,10 @@ fn stand_in(out: &Path, missing: &str) -> io::Result<()> {
 fn listed(out: &Path) -> io::Result<String> {
     let mut list = String::from("&[\n");
     for file in files(out)? {
-        let path = file.strip_prefix(out).unwrap_or(&file).to_string_lossy().replace('\\', "/");
-        if path.ends_with(".br") {
+        if file.extension().is_some_and(|ending| ending == "br") {
             continue;
         }
+        let path = file.strip_prefix(out).unwrap_or(&file).to_string_lossy().replace('\\', "/");
         let packed = PathBuf::from(format!("{}.br", file.display()));
         let brotli = if packed.is_file() {
             format!("Some(include_bytes!({:?}))", packed.display().to_string())

@@ -116,6 +116,9 @@ const IMPURE: &[&str] = &[
 /// Source files may have this many lines of code (tests left out); tables may have more.
 const LINES: usize = 600;
 
+/// Files of pages may have this many lines, styles included.
+const PAGE_LINES: usize = 450;
+
 /// Files that may be longer, each with its reason.
 const LONG: &[(&str, &str)] = &[
     ("crates/ocsf/src/generated.rs", "generated tables of the OCSF schema"),
@@ -132,6 +135,7 @@ pub(crate) fn run(_args: &[String]) -> Result<(), String> {
     for file in rust_files(&house) {
         source(&house, &file, &mut wrong);
     }
+    pages(&house, &mut wrong);
     plug_points(&house, &mut wrong);
     if wrong.is_empty() {
         println!("tidy: the house is in order");
@@ -217,6 +221,38 @@ fn source(root: &Path, file: &Path, wrong: &mut Vec<String>) {
     }
 }
 
+/// The pages: each file says what it is for and is no longer than a person reads, nothing shows text as
+/// HTML, and the lock file names no host.
+fn pages(root: &Path, wrong: &mut Vec<String>) {
+    let ui = root.join("ui");
+    let kinds = ["svelte", "ts", "css"];
+    for file in kinds.iter().flat_map(|kind| files(&ui.join("src"), kind)) {
+        let Ok(text) = fs::read_to_string(&file) else { continue };
+        let name = file.strip_prefix(root).unwrap_or(&file).display();
+        let head = text.lines().next().unwrap_or_default();
+        let is_test = file.to_string_lossy().ends_with(".test.ts");
+        if !is_test && !["<!--", "// ", "/* "].iter().any(|mark| head.starts_with(mark)) {
+            wrong.push(format!("{name}: has no head comment that says what it is for"));
+        }
+        let lines = text.lines().count();
+        if lines > PAGE_LINES {
+            wrong.push(format!("{name}: {lines} lines; a page's file ends at {PAGE_LINES}"));
+        }
+        for word in ["{@html", "innerHTML", "eval("] {
+            if text.contains(word) {
+                wrong.push(format!("{name}: `{word}` could run what a sender wrote"));
+            }
+        }
+    }
+    let lock = fs::read_to_string(ui.join("package-lock.json")).unwrap_or_default();
+    if lock.is_empty() || lock.contains("\"resolved\"") {
+        wrong.push(
+            "ui/package-lock.json: must be there and name no host (`npm config set omit-lockfile-registry-resolved true`)"
+                .to_owned(),
+        );
+    }
+}
+
 /// Every row of a plug-point table has its fixture, fuzz target, samples or page.
 fn plug_points(root: &Path, wrong: &mut Vec<String>) {
     let formats = names_in(&root.join("crates/parse/src"), "fn name(&self) -> &'static str {");
@@ -252,7 +288,7 @@ fn plug_points(root: &Path, wrong: &mut Vec<String>) {
             }
         }
     }
-    for page in ["format", "source", "rule", "hunt", "form", "poll", "protocol"] {
+    for page in ["format", "source", "rule", "hunt", "form", "poll", "protocol", "page"] {
         if !root.join(format!("docs/adding/{page}.md")).is_file() {
             wrong.push(format!("docs/adding/{page}.md: missing; each plug point has its page"));
         }
@@ -291,7 +327,7 @@ fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
         for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
             let path = entry.path();
             if path.is_dir() {
-                if path.file_name().is_some_and(|n| n != "target") {
+                if path.file_name().is_some_and(|n| n != "target" && n != "node_modules") {
                     open.push(path);
                 }
             } else if path.extension().is_some_and(|e| e == ending) {

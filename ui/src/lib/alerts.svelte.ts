@@ -132,6 +132,8 @@ export class Alerts {
         const stands = now.status.state.replace('_', ' ');
         toasts.say(`Somebody was faster: the alert is ${stands} now${whose}. Nothing was changed.`, undefined, true);
       } else toasts.wrong(error, 'Nothing was changed');
+      // What has left the list meanwhile comes back.
+      void this.load(this.filter);
     }
   }
 

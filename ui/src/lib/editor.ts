@@ -61,6 +61,16 @@ function words(told: Words) {
   };
 }
 
+/** Browsers that type over a selection carry its style along as an inline one, which our policy forbids. */
+const typed = EditorView.domEventHandlers({
+  beforeinput(event, view) {
+    if (event.inputType !== 'insertText' || event.data === null || view.state.selection.main.empty) return false;
+    view.dispatch(view.state.replaceSelection(event.data), { userEvent: 'input.type', scrollIntoView: true });
+    event.preventDefault();
+    return true;
+  },
+});
+
 export interface Editor {
   text: () => string;
   set: (text: string) => void;
@@ -94,6 +104,7 @@ export function edit(host: HTMLElement, text: string, told: Words, run: () => vo
         placeholder('SELECT …'),
         EditorView.lineWrapping,
         EditorView.contentAttributes.of({ 'aria-label': 'SQL' }),
+        typed,
         EditorView.updateListener.of((update) => {
           if (update.docChanged) changed(update.state.doc.toString());
         }),

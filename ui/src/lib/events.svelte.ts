@@ -6,6 +6,8 @@ import type { Row } from './types';
 const PAGE = 200;
 /** Pages that are kept; those looked at last. */
 const KEPT = 40;
+/** Pages that are asked for at once. */
+const AT_ONCE = 2;
 
 export class Events {
   counts = $state.raw<Histogram | null>(null);
@@ -18,7 +20,8 @@ export class Events {
   round = $state(0);
   total = $derived(this.counts?.total ?? 0);
   private pages = new Map<number, Row[]>();
-  private asked = new Set<number>();
+  private fetching = new Set<number>();
+  private wanted: [number, number] = [0, 0];
   private stop = new AbortController();
   private search: Search | null = null;
   private columns: Shown[] = [];
@@ -32,7 +35,8 @@ export class Events {
     this.columns = columns;
     this.order = order;
     this.pages = new Map();
-    this.asked = new Set([0]);
+    this.fetching = new Set();
+    this.wanted = [0, 0];
     this.counts = null;
     this.wrong = '';
     this.busy = true;
@@ -42,6 +46,8 @@ export class Events {
     try {
       const first = rowsAt(search, { ...one, buckets: [{ at: search.window.from, bands: {}, total: PAGE }] }, columns, order, 0, PAGE, signal);
       const counts = histogram(search, band, signal);
+      // When the rows fail first, nobody waits for it.
+      counts.catch(() => {});
       this.pages.set(0, await first);
       this.took = performance.now() - began;
       this.busy = false;
@@ -70,32 +76,42 @@ export class Events {
     return this.counts ? this.counts.total : (this.pages.get(0)?.length ?? 0);
   }
 
-  /** Sees to it that these rows come. */
+  /** Sees to it that these rows come. What was wanted before and is not wanted any more is not fetched. */
   need(first: number, last: number): void {
+    this.wanted = [Math.floor(first / PAGE), Math.floor(last / PAGE)];
+    this.fetch();
+  }
+
+  private fetch(): void {
     const { search, counts } = this;
-    if (!search || !counts) return;
-    for (let page = Math.floor(first / PAGE); page <= Math.floor(last / PAGE); page += 1) {
-      if (this.asked.has(page) || page * PAGE >= counts.total) continue;
-      this.asked.add(page);
-      const { signal } = this.stop;
-      rowsAt(search, counts, this.columns, this.order, page * PAGE, PAGE, signal).then(
-        (rows) => {
-          if (signal.aborted) return;
-          this.pages.set(page, rows);
-          if (this.pages.size > KEPT) {
-            const [oldest] = [...this.pages.keys()].filter((key) => Math.abs(key - page) > 4);
-            if (oldest !== undefined) {
-              this.pages.delete(oldest);
-              this.asked.delete(oldest);
-            }
-          }
-          this.round += 1;
-        },
-        (error) => {
-          this.asked.delete(page);
+    const { signal } = this.stop;
+    if (!search || !counts || signal.aborted) return;
+    for (let page = this.wanted[0]; page <= this.wanted[1] && this.fetching.size < AT_ONCE; page += 1) {
+      if (this.pages.has(page) || this.fetching.has(page) || page * PAGE >= counts.total) continue;
+      this.fetching.add(page);
+      rowsAt(search, counts, this.columns, this.order, page * PAGE, PAGE, signal)
+        .then((rows) => {
+          if (!signal.aborted) this.keep(page, rows);
+        })
+        .catch((error) => {
           if (!aborted(error)) this.wrong = sentence(error);
-        },
-      );
+          // It is not asked for again and again.
+          if (!signal.aborted) this.pages.set(page, []);
+        })
+        .finally(() => {
+          if (signal.aborted) return;
+          this.fetching.delete(page);
+          this.fetch();
+        });
     }
+  }
+
+  private keep(page: number, rows: Row[]): void {
+    this.pages.set(page, rows);
+    if (this.pages.size > KEPT) {
+      const oldest = [...this.pages.keys()].find((key) => Math.abs(key - page) > 4);
+      if (oldest !== undefined) this.pages.delete(oldest);
+    }
+    this.round += 1;
   }
 }

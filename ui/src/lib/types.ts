@@ -76,7 +76,7 @@ export interface Task {
   task_id: string; incident_id: string; title: string; assignee: string | null; due: string | null;
   done_at: string | null; done_by: string | null; version: number;
 }
-export interface Merge { merge_id: string; source: string; target: string; undone_at: string | null }
+export interface Merge { merge_id: string; source: string; target: string; by: string; by_machine: boolean; undone_at: string | null }
 
 export interface Trouble { part: string; since: string; times: number; message: string }
 export interface Status {

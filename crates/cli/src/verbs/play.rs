@@ -57,7 +57,8 @@ pub(crate) fn run(ground: &Ground, args: Play) -> Result<ExitCode, Failure> {
     let teller = Teller::new(ground);
     if !ground.json && options.link.is_some() {
         let (url, login) = (inert(&options.url), inert(&options.login));
-        print(&format!("The floor is at {url}. Log in as {login}, {}\n", options.password))?;
+        let password = &options.password;
+        print(&format!("Open {url} in a browser, and log in as {login}, {password}\n"))?;
     }
     let mut failed = None;
     let spool = std::env::temp_dir();

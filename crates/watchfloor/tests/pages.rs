@@ -1,0 +1,101 @@
+//! The pages in a browser before the real program: whole stories, then what axe-core says of every page.
+//! They are told by `ui/tests`, with Debian's Chromium and Playwright.
+#![allow(clippy::unwrap_used, clippy::print_stderr)]
+
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use serde_json::Value;
+
+const CHROMIUM: &str = "/usr/bin/chromium";
+
+/// A rule whose title is an attack on whoever reads it.
+const RULE: &str = r#"title: "\"'><img src=x onerror=\"window.pwned=1\"><script>window.pwned=1</script>"
+id: 6a2c9f7e-2f0e-4a8e-9d36-0a2f6c1c8d11
+status: test
+description: Somebody says that they are an intruder.
+logsource:
+    product: kubernetes
+    service: audit
+detection:
+    words:
+        - intruder
+    condition: words
+level: high
+"#;
+
+struct Floor(Child);
+
+impl Drop for Floor {
+    fn drop(&mut self) {
+        let _gone = self.0.kill();
+        let _waited = self.0.wait();
+    }
+}
+
+/// What is missing for the tests to run, when something is.
+fn missing(ui: &Path) -> Option<String> {
+    let has = |program: &str| {
+        let told = Command::new(program).arg("--version").stdout(Stdio::null()).status();
+        told.is_ok_and(|status| status.success())
+    };
+    if !has("node") {
+        return Some("Node.js is not installed (apt-get install nodejs npm)".into());
+    }
+    if !Path::new(CHROMIUM).exists() {
+        return Some(format!("{CHROMIUM} is not installed (apt-get install chromium)"));
+    }
+    if !ui.join("node_modules/playwright-core").is_dir() {
+        // What building the pages takes is there; what judging them takes comes now.
+        let arguments = ["ci", "--no-audit", "--no-fund", "--loglevel=error"];
+        let installed = Command::new("npm").args(arguments).current_dir(ui).status();
+        if !installed.is_ok_and(|status| status.success()) {
+            return Some("`npm ci` in ui/ failed".into());
+        }
+    }
+    None
+}
+
+#[test]
+fn the_stories_of_the_pages() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let ui = root.join("ui");
+    if let Some(missing) = missing(&ui) {
+        let required = std::env::var("WATCHFLOOR_PAGES").is_ok_and(|word| word == "required");
+        assert!(!required, "{missing}");
+        eprintln!("SKIPPED, the pages were not looked at: {missing}");
+        return;
+    }
+    let unit = Command::new("npm").args(["test", "--silent"]).current_dir(&ui).status().unwrap();
+    assert!(unit.success(), "the tests of the filter language");
+    let types = Command::new("npm").args(["run", "--silent", "check"]).current_dir(&ui).status();
+    assert!(types.unwrap().success(), "the types of the pages");
+
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("hostile.yml"), RULE).unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_watchfloor"))
+        .args(["serve", "--json", "--listen", "127.0.0.1:0", "--rules"])
+        .arg(folder.path().join("hostile.yml"))
+        .arg("--data")
+        .arg(folder.path().join("floor"))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let _floor = Floor(child);
+    let opened: Value = serde_json::from_str(&line).unwrap();
+    for file in ["tests/stories.test.js", "tests/axe.test.js"] {
+        let told = Command::new("node")
+            .args(["--test", file])
+            .current_dir(&ui)
+            .env("CHROMIUM", CHROMIUM)
+            .env("FLOOR_URL", opened.get("url").and_then(Value::as_str).unwrap())
+            .env("FLOOR_LINK", opened.get("first_link").and_then(Value::as_str).unwrap())
+            .env("FLOOR_EVIDENCE", root.join("demo/evidence"))
+            .status();
+        assert!(told.unwrap().success(), "{file}: what it says stands above");
+    }
+}

@@ -1,0 +1,105 @@
+// A browser before a floor, for the stories. The floor is the real program; `crates/watchfloor/tests/pages.rs`
+// starts it and says in the environment where it is, and which word makes its first admin.
+import assert from 'node:assert/strict';
+import { chromium } from 'playwright-core';
+
+const FLAGS = [
+  '--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
+  '--disable-component-update', '--disable-sync', '--ignore-certificate-errors',
+];
+export const URL = process.env.FLOOR_URL;
+export const LINK = process.env.FLOOR_LINK;
+export const EVIDENCE = process.env.FLOOR_EVIDENCE;
+export const PASSWORD = 'correct horse battery';
+// The certificate is of the floor's own making.
+process.env.NODE_TLS_REJECT_UNAUTHORIZED = '0';
+process.removeAllListeners('warning');
+
+let browser;
+/** What pages have asked and not been answered; the stream of changes never ends and is left out. */
+const pending = new Map();
+/** What no page may do: fail, break the policy, or ask another host. */
+export const faults = [];
+
+export async function open({ width = 1440, height = 900, theme = 'dark' } = {}) {
+  browser ??= await chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: FLAGS });
+  const context = await browser.newContext({ viewport: { width, height }, colorScheme: theme, ignoreHTTPSErrors: true });
+  context.setDefaultTimeout(20_000);
+  const page = await context.newPage();
+  page.on('pageerror', (error) => faults.push(`error: ${error.message}`));
+  page.on('dialog', (dialog) => {
+    faults.push(`a dialog: ${dialog.message()}`);
+    dialog.dismiss();
+  });
+  await page.exposeFunction('broken', (what) => faults.push(`policy: ${what}`));
+  await page.addInitScript(() => {
+    document.addEventListener('securitypolicyviolation', (e) => window.broken(`${location.href}: ${e.violatedDirective} ${e.sourceFile}:${e.lineNumber}:${e.columnNumber} ${e.sample}`));
+  });
+  const asked = new Set();
+  pending.set(page, asked);
+  const counts = (request) => !request.url().endsWith('/api/v1/events');
+  page.on('request', (request) => counts(request) && asked.add(request));
+  for (const end of ['requestfinished', 'requestfailed']) page.on(end, (request) => asked.delete(request));
+  page.on('request', (request) => {
+    if (!request.url().startsWith(URL) && !/^(data|blob):/.test(request.url())) faults.push(`asks ${request.url()}`);
+  });
+  return page;
+}
+
+export async function close() {
+  await browser?.close();
+}
+
+export async function logIn(page, login = 'anna', password = PASSWORD) {
+  await page.goto(`${URL}/`);
+  await page.getByLabel('Login').fill(login);
+  await page.getByLabel('Password').fill(password);
+  await page.getByRole('button', { name: 'Log in' }).click();
+  await page.locator('#main').waitFor();
+}
+
+/** Delivers bytes as a sender does. */
+export async function deliver(token, bytes) {
+  const answer = await fetch(`${URL}/api/v1/ingest`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${token}` },
+    body: bytes,
+  });
+  assert.equal(answer.status, 200, await answer.text());
+}
+
+/** Asks the API as the page's person. */
+export const ask = (page, path, body) =>
+  page.evaluate(
+    async ([where, what]) => {
+      const me = await (await fetch('/api/v1/me')).json();
+      const answer = await fetch(`/api/v1${where}`, what === null ? {} : {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', 'x-csrf-token': me.csrf },
+        body: JSON.stringify(what),
+      });
+      return answer.json();
+    },
+    [path, body ?? null],
+  );
+
+/** Waits until a page has all its answers, and drawn them. */
+export async function settled(page) {
+  const asked = pending.get(page);
+  let calm = 0;
+  await until('the page has its answers', async () => {
+    await page.evaluate(() => new Promise((go) => requestAnimationFrame(() => requestAnimationFrame(go))));
+    calm = asked.size ? 0 : calm + 1;
+    return calm > 2;
+  });
+}
+
+/** Waits until something holds. */
+export async function until(what, holds) {
+  const end = Date.now() + 30_000;
+  for (;;) {
+    if (await holds()) return;
+    assert.ok(Date.now() < end, what);
+    await new Promise((go) => setTimeout(go, 100));
+  }
+}

@@ -1,0 +1,345 @@
+// Whole stories, told in a browser before the real program. They build on each other, in this order.
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { after, test } from 'node:test';
+import { EVIDENCE, LINK, PASSWORD, URL, ask, close, deliver, faults, logIn, open, settled, until } from './floor.js';
+
+/** The evidence's days. */
+const DAYS = 'from=2026-10-14T00:00:00Z&to=2026-10-17T00:00:00Z';
+/** What senders and colleagues might write to be run by whoever reads it. */
+const HOSTILE = `"'><img src=x onerror="window.pwned=1"><script>window.pwned=1</script>{{7*7}}javascript:window.pwned=1//\u202e`;
+let anna;
+let token;
+after(close);
+
+let broken = false;
+/** A chapter; what comes after one that went wrong is not told. */
+function story(name, tell) {
+  test(name, async (t) => {
+    if (broken) return t.skip('an earlier one went wrong');
+    broken = true;
+    try {
+      await tell();
+    } catch (error) {
+      if (process.env.FLOOR_SHOT) await anna?.screenshot({ path: process.env.FLOOR_SHOT });
+      throw error;
+    }
+    broken = false;
+  });
+}
+
+const rows = (page) => page.getByRole('grid', { name: 'Alerts' }).getByRole('row');
+const chosen = (page) => page.getByRole('grid', { name: 'Alerts' }).locator('[aria-selected=true]');
+const count = (page) => ask(page, '/alerts/facets?state=new').then((facets) => facets.total);
+
+story('the first start makes an admin, by the address that the program printed', async () => {
+  anna = await open();
+  await anna.goto(`${URL}/setup#${LINK}`);
+  await anna.getByLabel('Your name').fill('Anna Lindqvist');
+  assert.ok(!anna.url().includes('wfl_'), 'the word leaves the address');
+  await anna.getByLabel('Login').fill('anna');
+  await anna.getByLabel('Password').fill(PASSWORD);
+  await anna.getByRole('button', { name: 'Become the first admin' }).click();
+  await anna.getByRole('heading', { name: 'Nothing waits for you.' }).waitFor();
+  await anna.getByText('Nothing was ever delivered here.').waitFor();
+  const again = await open();
+  await again.goto(`${URL}/setup#${LINK}`);
+  for (const [label, text] of [['Your name', 'Eve'], ['Login', 'eve'], ['Password', PASSWORD]]) await again.getByLabel(label).fill(text);
+  await again.getByRole('button', { name: 'Become the first admin' }).click();
+  await again.getByRole('alert').waitFor();
+  await again.context().close();
+});
+
+story('a wrong password is said, and logging out ends the session', async () => {
+  const page = await open();
+  await page.goto(`${URL}/alerts`);
+  await page.getByLabel('Login').fill('anna');
+  await page.getByLabel('Password').fill('not the password');
+  await page.getByRole('button', { name: 'Log in' }).click();
+  await page.getByRole('alert').waitFor();
+  await logIn(page);
+  await page.goto(`${URL}/settings`);
+  await page.getByRole('button', { name: 'Log out' }).click();
+  await page.getByRole('button', { name: 'Log in' }).waitFor();
+  assert.equal(await page.evaluate(async () => (await fetch('/api/v1/me')).status), 401);
+  await page.context().close();
+});
+
+story('a sender is made, and what it delivers becomes alerts without a reload', async () => {
+  await anna.goto(`${URL}/sources`);
+  await anna.getByRole('button', { name: 'Make a sender' }).click();
+  await anna.getByRole('dialog').getByLabel('Name').fill('evidence');
+  await anna.getByRole('button', { name: 'Make it' }).click();
+  token = await anna.getByRole('dialog').locator('code').textContent();
+  await anna.getByRole('button', { name: 'It is kept' }).click();
+  await anna.goto(`${URL}/alerts`);
+  await anna.getByText('No new alert.').waitFor();
+  for (const file of ['kubernetes/audit.log', 'okta/system-log.ndjson', 'cloudflare/firewall_events.ndjson', 'm365/unified-audit.ndjson', 'zeek/http.log', 'zeek/dns.log', 'crowdstrike/alerts.json', 'github/audit-log.json', 'web/portal-access.log']) {
+    await deliver(token, await readFile(`${EVIDENCE}/${file}`));
+  }
+  await rows(anna).first().waitFor();
+  await until('more than twelve alerts', async () => (await rows(anna).count()) > 12);
+  await anna.getByText('came just now').first().waitFor();
+});
+
+story('ten alerts are triaged by the keyboard alone', async () => {
+  const before = await count(anna);
+  await anna.keyboard.press('j');
+  await anna.keyboard.press('a');
+  await anna.getByText('Taken').waitFor();
+  // Two by two: one is ended as what it was, the next is taken.
+  for (const key of ['t', 'f', 'b', 'd', 't']) {
+    const title = await chosen(anna).locator('.title').textContent();
+    await anna.keyboard.press('e');
+    await anna.getByRole('dialog', { name: 'What was it?' }).waitFor();
+    await anna.keyboard.press(key);
+    await until(`${title} has left the list`, async () => (await count(anna)) < before);
+    await chosen(anna).waitFor();
+  }
+  // Four at once.
+  for (let n = 0; n < 4; n += 1) await anna.keyboard.press('x');
+  await anna.getByText('4 marked').waitFor();
+  await anna.keyboard.press('e');
+  await anna.getByRole('dialog', { name: 'What were these 4?' }).waitFor();
+  await anna.keyboard.press('b');
+  await until('ten are no longer new', async () => (await count(anna)) <= before - 10);
+  await anna.keyboard.press('?');
+  await anna.getByRole('dialog').getByText('Suppress its like for a time').waitFor();
+  await anna.keyboard.press('Escape');
+});
+
+story('what is typed survives a reload', async () => {
+  await anna.goto(`${URL}/alerts?state=any`);
+  await rows(anna).first().waitFor();
+  await anna.keyboard.press('j');
+  await anna.getByRole('region', { name: 'The alert' }).waitFor();
+  await anna.keyboard.press('c');
+  await anna.keyboard.type('Half a thought');
+  await anna.reload();
+  await until('the draft is there', async () => (await anna.getByLabel('Comment').inputValue()) === 'Half a thought');
+  await anna.getByLabel('Comment').press('Control+Enter');
+  await anna.getByRole('article').filter({ hasText: 'Half a thought' }).waitFor();
+});
+
+story('two analysts see what the other does, and the slower one is told', async () => {
+  await ask(anna, '/users', { login: 'ben', name: 'Ben', role: 'analyst', password: PASSWORD });
+  const ben = await open();
+  await logIn(ben, 'ben');
+  await ben.goto(`${URL}/alerts?order=begun`);
+  await anna.goto(`${URL}/alerts?order=begun`);
+  for (const page of [anna, ben]) {
+    await rows(page).first().waitFor();
+    await page.keyboard.press('j');
+    await page.getByRole('region', { name: 'The alert' }).waitFor();
+  }
+  const same = new globalThis.URL(anna.url()).searchParams.get('alert');
+  assert.equal(new globalThis.URL(ben.url()).searchParams.get('alert'), same);
+  // Ben's page does not hear of it before he decides.
+  await ben.route('**/api/v1/alerts?*', () => {});
+  await ben.route('**/api/v1/alerts/facets*', () => {});
+  await anna.keyboard.press('a');
+  await anna.getByText('Taken').waitFor();
+  await ben.keyboard.press('a');
+  await ben.getByText(/Somebody was faster.*it is anna's/).waitFor();
+  await ben.unroute('**/api/v1/alerts?*');
+  await ben.unroute('**/api/v1/alerts/facets*');
+  await ben.goto(`${URL}/alerts?state=in_progress&alert=${same}`);
+  await ben.getByText('anna has it').waitFor();
+  await anna.goto(`${URL}/alerts?state=in_progress&alert=${same}`);
+  await anna.getByText('anna has it').waitFor();
+  await anna.keyboard.press('u');
+  await ben.getByRole('region', { name: 'The alert' }).getByText("nobody's").waitFor();
+  await ben.context().close();
+});
+
+story('a search is narrowed by brush, facet and pivot, and Escape and Back take one step each', async () => {
+  await anna.goto(`${URL}/hunt?${DAYS}`);
+  await anna.getByRole('heading', { name: /events in this window/ }).waitFor();
+  await anna.getByRole('button', { name: /events of zeek_dns/ }).click();
+  const total = () => anna.locator('.chart strong').textContent();
+  await until('all of them', async () => (await total()) === '866');
+  const chart = anna.getByRole('application', { name: /events over time/ });
+  const box = await chart.boundingBox();
+  await anna.mouse.move(box.x + box.width * 0.3, box.y + 20);
+  await anna.mouse.down();
+  await anna.mouse.move(box.x + box.width * 0.5, box.y + 20, { steps: 4 });
+  await anna.mouse.up();
+  await until('fewer by the brush', async () => !['866', '…'].includes(await total()));
+  const brushed = await total();
+  await anna.getByRole('group', { name: 'Facets' }).getByText('10.20.4.114').hover();
+  await anna.getByRole('button', { name: 'Include 10.20.4.114' }).first().click();
+  await until('fewer by the facet', async () => ![brushed, '…'].includes(await total()));
+  const faceted = await total();
+  await anna.getByRole('grid', { name: 'Events' }).locator('[aria-rowindex="3"]').waitFor();
+  for (let n = 0; n < 3; n += 1) await anna.keyboard.press('j');
+  const at = anna.getByRole('grid', { name: 'Events' }).locator('[aria-selected=true]');
+  assert.equal(await at.getAttribute('aria-rowindex'), '3');
+  await at.getByRole('button', { name: '10.20.4.114' }).click();
+  await anna.keyboard.press('l');
+  const pane = anna.getByRole('complementary', { name: 'About address 10.20.4.114' });
+  await pane.getByRole('heading', { name: 'Latest events' }).waitFor();
+  await anna.keyboard.press('Escape');
+  await pane.waitFor({ state: 'hidden' });
+  assert.equal(await at.getAttribute('aria-rowindex'), '3', 'the selection is where it was');
+  assert.equal(await total(), faceted);
+  await anna.goBack();
+  await until('without the facet', async () => (await total()) === brushed);
+  await anna.goBack();
+  await until('without the brush', async () => (await total()) === '866');
+});
+
+story('an event is opened, and the minutes around it are looked at over all sources', async () => {
+  await anna.goto(`${URL}/hunt?${DAYS}&q=${encodeURIComponent('source:okta_system')}`);
+  await anna.getByRole('grid', { name: 'Events' }).locator('[aria-rowindex="2"]').waitFor();
+  await anna.keyboard.press('j');
+  await anna.keyboard.press('Enter');
+  const event = anna.getByRole('region', { name: 'The event' });
+  await event.getByText('actor_user_name').waitFor();
+  await event.getByRole('tab', { name: 'Raw' }).click();
+  await event.getByText('"eventType"').waitFor();
+  await event.getByRole('tab', { name: 'Native' }).click();
+  await event.getByText('client.userAgent.rawUserAgent').waitFor();
+  await anna.keyboard.press(']');
+  await anna.getByText('around one event').waitFor();
+  assert.equal(new globalThis.URL(anna.url()).searchParams.get('q'), null, 'no filter');
+  await anna.goBack();
+  await event.waitFor();
+  await anna.keyboard.press('Escape');
+  await event.waitFor({ state: 'hidden' });
+  await anna.keyboard.press('s');
+  await anna.getByRole('heading', { name: 'By definition' }).waitFor();
+  await anna.goBack();
+  await anna.getByRole('grid', { name: 'Events' }).waitFor();
+});
+
+story('a mistake in a filter and in SQL is shown where it is', async () => {
+  await anna.goto(`${URL}/hunt?${DAYS}`);
+  await anna.getByRole('combobox', { name: 'Filter' }).waitFor();
+  await anna.keyboard.press('/');
+  await anna.keyboard.type('usr:anna');
+  await anna.getByRole('alert').getByText(/there is no field usr/).waitFor();
+  assert.equal(await anna.getByRole('alert').locator('mark').textContent(), 'usr');
+  await anna.goto(`${URL}/hunt?mode=sql&${DAYS}&sql=${encodeURIComponent('SELECT time,\n  device_hostnam\nFROM events')}`);
+  await anna.getByRole('alert').getByText(/did you mean `device_hostname`/).waitFor();
+  assert.equal(await anna.locator('.cm-mistake').textContent(), 'device_hostnam');
+  await anna.getByLabel('SQL', { exact: true }).click();
+  await anna.keyboard.press('Control+a');
+  await anna.keyboard.type('SELECT count(*) AS n FROM events WHERE definition = \'zeek_dns\'');
+  await anna.keyboard.press('Control+Enter');
+  await anna.getByRole('grid', { name: 'Answer' }).getByText('866').waitFor();
+});
+
+story('an incident is worked on to its end, merged, and the merge undone', async () => {
+  await anna.goto(`${URL}/incidents`);
+  await anna.getByRole('heading', { name: 'Incidents' }).waitFor();
+  await anna.keyboard.press('n');
+  const dialog = anna.getByRole('dialog');
+  await dialog.getByLabel('Title').fill('Odd logins');
+  await dialog.getByRole('button', { name: 'Open', exact: true }).click();
+  await anna.getByRole('heading', { name: 'Odd logins' }).waitFor();
+  const odd = anna.url();
+  await anna.keyboard.press('a');
+  await anna.getByText('anna has it').waitFor();
+  await anna.keyboard.press('t');
+  await anna.keyboard.type('Call Maeve');
+  await anna.keyboard.press('Enter');
+  await anna.getByLabel('Call Maeve').check();
+  await until('the task is done', async () => (await ask(anna, `/incidents/${odd.split('/').pop()}/tasks`)).items[0]?.done_by === 'anna');
+  await anna.keyboard.press('Escape');
+  await anna.goto(odd);
+  await anna.getByRole('heading', { name: 'Odd logins' }).waitFor();
+  await anna.keyboard.press('m');
+  await anna.getByRole('button', { name: 'Merge', exact: true }).click();
+  await until('the other incident is shown', async () => anna.url() !== odd && anna.url().includes('/incidents/i-'));
+  await anna.goto(odd);
+  await anna.getByText('It was merged into another incident.').waitFor();
+  await anna.getByRole('button', { name: 'Undo the merge' }).click();
+  await anna.getByText('It was merged into another incident.').waitFor({ state: 'hidden' });
+  await anna.keyboard.press('e');
+  await anna.getByRole('dialog').getByRole('button', { name: 'closed' }).click();
+  await anna.getByText(/Closed by anna/).waitFor();
+  await anna.getByRole('button', { name: 'Open it again' }).click();
+  await anna.getByText(/Closed by anna/).waitFor({ state: 'hidden' });
+});
+
+story('what senders and colleagues write is shown, and never run', async () => {
+  const audit = {
+    kind: 'Event', apiVersion: 'audit.k8s.io/v1', level: 'Metadata', auditID: 'ad797c9b-bdae-5fb3-88f9-65bb5849c1be',
+    stage: 'ResponseComplete', requestURI: `/api/v1/intruder/${HOSTILE}`, verb: 'get',
+    user: { username: HOSTILE, groups: [HOSTILE] }, sourceIPs: ['192.0.2.7'], userAgent: HOSTILE,
+    objectRef: { resource: 'secrets', namespace: HOSTILE, name: HOSTILE },
+    responseStatus: { metadata: {}, code: 200 },
+    requestReceivedTimestamp: '2026-10-14T06:00:57.093441Z', stageTimestamp: '2026-10-14T06:00:57.100441Z',
+  };
+  const made = await ask(anna, '/senders', { name: HOSTILE });
+  await deliver(made.token, `${JSON.stringify(audit)}\n`);
+  await deliver(made.token, `<38>Oct 14 06:01:00 ${'host'} sshd[1]: Failed password for ${HOSTILE} from 192.0.2.7 port 22 ssh2\n`);
+  await deliver(made.token, `192.0.2.7 - - [14/Oct/2026:06:02:00 +0000] "GET /${encodeURIComponent('<')}${HOSTILE.replaceAll('"', '')} HTTP/1.1" 200 1 "-" "${HOSTILE.replaceAll('"', '')}"\n`);
+  let alert;
+  await until('the rule with the hostile title', async () => {
+    const found = await ask(anna, '/alerts?text=intruder&state=new');
+    alert = found.items.find((item) => item.alert.rule_title.includes('onerror'));
+    return !!alert;
+  });
+  const id = alert.alert.alert_id;
+  await ask(anna, `/alerts/${id}/comments`, { text: `# ${HOSTILE}\n\n- ${HOSTILE}\n\n\`${HOSTILE}\`\n\n[x](javascript:window.pwned=1)` });
+  const incident = await ask(anna, '/incidents', { title: HOSTILE, severity: 'high', alerts: [id] });
+  await ask(anna, `/incidents/${incident.incident_id}/comments`, { text: HOSTILE });
+  await ask(anna, `/incidents/${incident.incident_id}/tasks`, { title: HOSTILE.slice(0, 290) });
+  await ask(anna, '/suppressions', { rule_id: 'none', until: '2099-01-01T00:00:00Z', reason: HOSTILE.slice(0, 290) });
+  await ask(anna, '/users', { login: 'mallory', name: HOSTILE, role: 'viewer', password: PASSWORD });
+  const q = encodeURIComponent('class:"API Activity" agent:*onerror*');
+  for (const path of [
+    '/', `/alerts?state=any&alert=${id}`, '/incidents?status=any', `/incidents/${incident.incident_id}`, `/hunt?${DAYS}`,
+    `/hunt?${DAYS}&q=${q}`, `/hunt?${DAYS}&stack=agent`, `/hunt?${DAYS}&q=${q}&pane=${encodeURIComponent(encodeURIComponent(`user:${HOSTILE.toLowerCase()}`))}`,
+    `/entity/user/${encodeURIComponent(HOSTILE.toLowerCase())}`, `/rules?text=intruder&rule=${alert.alert.rule_id}`, '/rules?view=matrix', '/sources', '/settings/suppressions', '/settings/users', '/settings/audit',
+    `/hunt?mode=sql&${DAYS}&sql=${encodeURIComponent("SELECT * FROM events WHERE raw_data LIKE '%onerror%'")}`,
+  ]) {
+    await anna.goto(URL + path);
+    await settled(anna);
+    const found = await anna.evaluate(() => ({
+      pwned: window.pwned,
+      images: document.querySelectorAll('img:not([src="/mark.svg"])').length,
+      scripts: document.querySelectorAll('script:not([src])').length,
+      links: [...document.querySelectorAll('a')].filter((a) => /^javascript/i.test(a.href)).length,
+    }));
+    assert.deepEqual(found, { pwned: undefined, images: 0, scripts: 0, links: 0 }, path);
+  }
+  await anna.goto(`${URL}/hunt?${DAYS}&q=${q}`);
+  await anna.getByRole('grid', { name: 'Events' }).locator('[aria-rowindex="1"]').waitFor();
+  await anna.keyboard.press('j');
+  await anna.keyboard.press('Enter');
+  await anna.getByRole('region', { name: 'The event' }).getByText('onerror').first().waitFor();
+  assert.equal(await anna.evaluate(() => window.pwned), undefined);
+});
+
+story('every surface shows its values by the one that pivots', async () => {
+  const [incident] = (await ask(anna, '/incidents?order=gravest')).items;
+  const [alert] = (await ask(anna, '/alerts?entity=user:mhalloran@brightwater.example')).items;
+  for (const [path, where] of [
+    [`/alerts?state=any&alert=${alert.alert.alert_id}`, '[aria-label="The alert"]'],
+    ['/alerts?state=any', '[role=grid]'],
+    [`/incidents/${incident.incident_id}`, 'article'],
+    [`/hunt?${DAYS}`, '.sources'],
+    [`/hunt?${DAYS}&q=${encodeURIComponent('source:okta_system')}`, '[role=grid]'],
+    [`/hunt?${DAYS}&q=${encodeURIComponent('source:okta_system')}`, '[aria-label=Facets]'],
+    [`/hunt?${DAYS}&stack=user`, 'table'],
+    [`/hunt?mode=sql&${DAYS}&sql=${encodeURIComponent('SELECT actor_user_name FROM events WHERE actor_user_name IS NOT NULL LIMIT 3')}`, '[role=grid]'],
+    ['/entity/user/mhalloran@brightwater.example', 'article'],
+    ['/sources', 'table'],
+  ]) {
+    await anna.goto(URL + path);
+    const value = anna.locator(`${where} .value`).first();
+    await value.click();
+    const menu = anna.getByRole('menu');
+    for (const name of ['Include in the search', 'Exclude from the search', 'Only this', 'Copy defanged']) {
+      assert.ok(await menu.getByRole('menuitem', { name }).isVisible(), `${path} ${where}: ${name}`);
+    }
+    await anna.keyboard.press('Escape');
+    await menu.waitFor({ state: 'hidden' });
+  }
+});
+
+test('no page failed, broke the policy, opened a dialog or asked another host', () => {
+  assert.deepEqual(faults, []);
+});

@@ -75,7 +75,7 @@ impl Ledger {
         let silent = || LedgerError::Unavailable { inside: format!("{place} does not answer") };
         let mut on = on.map_err(|_| silent())??;
         prepare(&mut on, engine, options.patience / TRIES, Use::Migrating).await?;
-        schema::migrate(&mut on, engine).await?;
+        schema::migrate(&mut on, engine, options.patience).await?;
         on.close().await?;
         let writer = pool(engine, options, Use::Writing).connect_lazy(&address)?;
         let readers = pool(engine, options, Use::Reading).connect_lazy(&address)?;

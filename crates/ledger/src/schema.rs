@@ -1,5 +1,7 @@
 //! The tables, and how an older database gets them.
 
+use std::time::{Duration, Instant};
+
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::{AnyConnection, AssertSqlSafe, SqlSafeStr};
 
@@ -12,27 +14,42 @@ const STEPS: &[(i64, &str, &str)] = &[
     (2, "labels and identities", include_str!("../migrations/0002_labels_identities.sql")),
 ];
 
-/// Brings the tables up to date. A database that a newer version wrote is refused.
-pub(crate) async fn migrate(on: &mut AnyConnection, engine: Engine) -> Result<()> {
+/// How long others are let go on before it is tried again.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Brings the tables up to date, waiting for others at most for `patience`. A database that a newer version
+/// wrote is refused.
+pub(crate) async fn migrate(
+    on: &mut AnyConnection,
+    engine: Engine,
+    patience: Duration,
+) -> Result<()> {
     let step = |(version, name, text): &(i64, &'static str, &str)| {
         let text = AssertSqlSafe(for_engine(text, engine)).into_sql_str();
         Migration::new(*version, (*name).into(), MigrationType::Simple, text, false)
     };
     let steps = Migrator::with_migrations(STEPS.iter().map(step).collect());
-    let mut done = steps.run_direct(None, on, false).await;
     // SQLite has no lock for this: other processes may do the same at the same time, each step before us.
-    for _ in STEPS {
-        if done.is_ok() {
-            break;
+    let (until, mut overtaken) = (Instant::now() + patience, 0);
+    loop {
+        let error = match steps.run_direct(None, on, false).await {
+            Ok(()) => return Ok(()),
+            Err(MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)) => {
+                LedgerError::from(error)
+            }
+            Err(error) => {
+                return Err(LedgerError::Unavailable {
+                    inside: format!("the tables are of another version of Watchfloor: {error}"),
+                });
+            }
+        };
+        let busy = matches!(error, LedgerError::Busy { .. });
+        overtaken += usize::from(!busy);
+        if overtaken > STEPS.len() || Instant::now() > until {
+            return Err(error);
         }
-        done = steps.run_direct(None, on, false).await;
+        tokio::time::sleep(PAUSE).await;
     }
-    done.map_err(|error| match error {
-        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => error.into(),
-        error => LedgerError::Unavailable {
-            inside: format!("the tables are of another version of Watchfloor: {error}"),
-        },
-    })
 }
 
 /// The text as an engine reads it.

@@ -26,6 +26,9 @@ use crate::writer::TableWriter;
 /// Files smaller than this are worth putting together.
 const SMALL: u64 = 64 << 20;
 
+/// Bytes of files that are put together at once: others come the next time.
+const AT_ONCE: u64 = 128 << 20;
+
 /// What was done to a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Kept {
@@ -45,6 +48,15 @@ impl Lake {
         let mut days: BTreeMap<Option<String>, Vec<LiveFile>> = BTreeMap::new();
         for file in delta::files(&delta, table)?.into_iter().filter(|file| file.size < SMALL) {
             days.entry(file.day.clone()).or_default().push(file);
+        }
+        let mut left = AT_ONCE;
+        for files in days.values_mut() {
+            files.sort_by_key(|file| file.size);
+            files.retain(|file| {
+                let rest = left.checked_sub(file.size);
+                left = rest.unwrap_or(left);
+                rest.is_some()
+            });
         }
         days.retain(|_, files| files.len() > 1);
         let old: Vec<LiveFile> = days.into_values().flatten().collect();

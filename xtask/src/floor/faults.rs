@@ -2,9 +2,10 @@
 //! ledger that is locked or away. Each must be named where people look, and cost nothing that was
 //! acknowledged.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -334,7 +335,7 @@ impl Postgres {
         let port = Place::new(folder, folder)?.http.port();
         let server = Self { data, port };
         let text = server.data.display().to_string();
-        if server.runs_as_root() {
+        if is_root() {
             let owned = Command::new("chown").args(["postgres", &text]).status();
             if !owned.is_ok_and(|status| status.success()) {
                 return Ok(None);
@@ -350,20 +351,13 @@ impl Postgres {
         }
     }
 
-    fn runs_as_root(&self) -> bool {
-        fs::metadata("/proc/self").is_ok_and(|meta| {
-            use std::os::unix::fs::MetadataExt as _;
-            meta.uid() == 0
-        })
-    }
-
     /// A command of Postgres, which root may not run itself.
     fn command(&self, name: &str) -> Option<Command> {
         let folders = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
         let mut known: Vec<_> = folders.map(|entry| entry.path().join("bin").join(name)).collect();
         known.sort();
         let path = known.pop().filter(|path| path.exists()).unwrap_or_else(|| name.into());
-        if !self.runs_as_root() {
+        if !is_root() {
             return Some(Command::new(path));
         }
         let mut command = Command::new("setpriv");
@@ -387,6 +381,11 @@ impl Postgres {
     fn url(&self) -> String {
         format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)
     }
+}
+
+/// Postgres' programs refuse to be run by root.
+fn is_root() -> bool {
+    fs::metadata("/proc/self").is_ok_and(|meta| meta.uid() == 0)
 }
 
 impl Drop for Postgres {
@@ -530,7 +529,7 @@ fn flood(place: &Place, token: &str, seed: u64) -> Result<u64, String> {
         for _ in 0..250 {
             body.push_str("2026-11-28T02:11:00Z host filler ");
             for _ in 0..250 {
-                body.push_str(&format!("{:016x}", dice.below(u64::MAX)));
+                let _ = write!(body, "{:016x}", dice.below(u64::MAX));
             }
             body.push('\n');
         }

@@ -65,6 +65,24 @@ fn wrong(figures: &[String], broken: &[String]) -> String {
     format!("{}\n\nbroken: {}", figures.join("\n"), broken.join("; "))
 }
 
+/// What a load came to.
+struct Measured {
+    sent: u64,
+    took: Duration,
+    rules: u64,
+    /// From the send of an event to its alert.
+    alerts: Vec<Duration>,
+    /// Alerts that never came.
+    missing: usize,
+    acks: Vec<Duration>,
+    /// How far reading was behind at most, in seconds, and when the senders ended.
+    lag: f64,
+    behind: Duration,
+    peak_mib: u64,
+    /// Seconds of processor: the floor's, the senders'.
+    processor: (f64, f64),
+}
+
 fn usual(
     program: &Path,
     data: &Path,
@@ -81,7 +99,7 @@ fn usual(
     let heard = Heard::listen(&api, &place)?;
     let control = Control::default();
     let (mine, its) = (std::process::id(), floor.id());
-    let before = (cpu_seconds(mine), cpu_seconds(its));
+    let before = (cpu_seconds(its), cpu_seconds(mine));
     let began = Instant::now();
     let mut lag = 0.0f64;
     let (mut records, took) = beside(&works, &control, || {
@@ -93,68 +111,84 @@ fn usual(
     })
     .map_err(|e| format!("{e}\n{}", place.last_words()))?;
     let behind = api.caught_up(Duration::from_mins(5))?;
-    let (senders, takes) = (cpu_seconds(mine) - before.0, cpu_seconds(its) - before.1);
+    let processor = (cpu_seconds(its) - before.0, cpu_seconds(mine) - before.1);
+    // Before it is asked much, which takes memory as well.
+    let peak_mib = peak_mib(its);
     let rules = api.get("/api/v1/status")?.get("rules").and_then(Value::as_u64).unwrap_or(0);
-    let (mut alerts, missing) = alerted(&mut api, &heard, &streams, &records)?;
-    let over_http = |way: Way| matches!(way, Way::Web | Way::Cloud | Way::Hec);
+    let (alerts, missing) = alerted(&mut api, &heard, &streams, &records)?;
     for (stream, record) in streams.iter().zip(&mut records) {
-        if !over_http(stream.way) {
+        if stream.way == Way::Syslog {
+            // Syslog acknowledges nothing.
             record.acks.clear();
         }
     }
-    let mut acks = acks(&mut records, |_| true);
-    let sent: u64 = records.iter().map(Record::sent).sum();
-    let achieved = sent as f64 / took.as_secs_f64();
+    let acks = acks(&records, |_| true);
+    let sent = records.iter().map(Record::sent).sum();
     let counted = count(&mut api, &streams.iter().zip(&records).collect::<Vec<_>>())?;
     counted.sound()?;
-    let peak = peak_mib(its);
-    let (alert99, ack99) = (quantile(&mut alerts, 0.99), quantile(&mut acks, 0.99));
-    figures.extend([
-        format!(
-            "{sent} events in {:.0} s, {achieved:.0} a second of {} offered, half of them over HTTP, half by syslog over TCP; {rules} rules",
-            took.as_secs_f64(),
-            trial.rate
-        ),
-        format!(
-            "from the send to the alert (server-sent events): {} (half of {}), {} (99 of 100), {} (all)",
-            ms(quantile(&mut alerts, 0.5)),
-            alerts.len(),
-            ms(alert99),
-            ms(quantile(&mut alerts, 1.0)),
-        ),
-        format!(
-            "acknowledged over HTTP: {} (half of {}), {} (99 of 100), {} (all)",
-            ms(quantile(&mut acks, 0.5)),
-            acks.len(),
-            ms(ack99),
-            ms(quantile(&mut acks, 1.0)),
-        ),
-        format!("behind at most {lag:.1} s, {} when the senders ended", ms(behind)),
-        format!(
-            "peak memory {peak} MiB; processor: the floor {takes:.0} s ({:.0} µs an event), the senders {senders:.0} s",
-            takes * 1e6 / sent as f64
-        ),
-        format!("sent and lost: 0 of {}", counted.acknowledged),
-    ]);
-    if missing > 0 {
-        broken.push(format!("{missing} alerts never came"));
+    floor.stop()?;
+    let measured =
+        Measured { sent, took, rules, alerts, missing, acks, lag, behind, peak_mib, processor };
+    measured.tell(trial, figures, broken);
+    figures.push(format!("sent and lost: 0 of {}", counted.acknowledged));
+    Ok(())
+}
+
+impl Measured {
+    /// The figures, and the promises that they break.
+    fn tell(mut self, trial: &LoadTrial, figures: &mut Vec<String>, broken: &mut Vec<String>) {
+        let achieved = self.sent as f64 / self.took.as_secs_f64();
+        let alert = quantile(&mut self.alerts, 0.99);
+        let ack = quantile(&mut self.acks, 0.99);
+        figures.extend([
+            format!(
+                "{} events in {:.0} s, {achieved:.0} a second of {} offered, half of them over HTTP, half by \
+                 syslog over TCP; {} rules",
+                self.sent,
+                self.took.as_secs_f64(),
+                trial.rate,
+                self.rules
+            ),
+            format!("from the send to the alert (server-sent events): {}", spread(&mut self.alerts)),
+            format!("acknowledged over HTTP: {}", spread(&mut self.acks)),
+            format!(
+                "behind at most {:.1} s, {} when the senders ended",
+                self.lag,
+                ms(self.behind)
+            ),
+            format!(
+                "peak memory {} MiB; processor: the floor {:.0} s ({:.0} µs an event), the senders {:.0} s",
+                self.peak_mib,
+                self.processor.0,
+                self.processor.0 * 1e6 / self.sent.max(1) as f64,
+                self.processor.1
+            ),
+        ]);
+        if self.missing > 0 {
+            broken.push(format!("{} alerts never came", self.missing));
+        }
+        if !trial.timed {
+            return;
+        }
+        if achieved < trial.rate as f64 * 0.98 {
+            broken.push(format!("{achieved:.0} events a second"));
+        }
+        if alert > ALERT {
+            broken.push(format!("{} until an alert", ms(alert)));
+        }
+        if ack > ACK {
+            broken.push(format!("{} until an acknowledgement", ms(ack)));
+        }
+        if self.peak_mib > PEAK_MIB {
+            broken.push(format!("{} MiB", self.peak_mib));
+        }
     }
-    if !trial.timed {
-        return floor.stop().map(drop);
-    }
-    if achieved < trial.rate as f64 * 0.98 {
-        broken.push(format!("{achieved:.0} events a second"));
-    }
-    if alert99 > ALERT {
-        broken.push(format!("{} until an alert", ms(alert99)));
-    }
-    if ack99 > ACK {
-        broken.push(format!("{} until an acknowledgement", ms(ack99)));
-    }
-    if peak > PEAK_MIB {
-        broken.push(format!("{peak} MiB"));
-    }
-    floor.stop().map(drop)
+}
+
+/// Half of all, 99 of 100, and all.
+fn spread(all: &mut [Duration]) -> String {
+    let [half, most, whole] = [0.5, 0.99, 1.0].map(|part| ms(quantile(all, part)));
+    format!("{half} (half of {}), {most} (99 of 100), {whole} (all)", all.len())
 }
 
 /// For how long what is being read has waited, in seconds.
@@ -164,7 +198,7 @@ fn lag(api: &mut Api) -> Result<f64, String> {
 }
 
 /// How long acknowledgements took, of requests that began when it is asked for.
-fn acks(records: &mut [Record], when: impl Fn(Instant) -> bool) -> Vec<Duration> {
+fn acks(records: &[Record], when: impl Fn(Instant) -> bool) -> Vec<Duration> {
     let all = records.iter().flat_map(|record| &record.acks);
     all.filter(|(began, _)| when(*began)).map(|(_, took)| *took).collect()
 }
@@ -271,7 +305,7 @@ pub fn floor_overload(
     let mut flooding = works(&place, &mut api, &flood, true, |_| u64::MAX)?;
     flooding.iter_mut().for_each(|work| work.batch = 500);
     let (control, began) = (Control::default(), Instant::now());
-    let (mut records, lag) = beside(&flooding, &control, || {
+    let (records, lag) = beside(&flooding, &control, || {
         let mut most = 0.0f64;
         while began.elapsed() < usual.time {
             std::thread::sleep(Duration::from_millis(500));
@@ -284,15 +318,14 @@ pub fn floor_overload(
     let relieved = Instant::now();
     let calm = calm(usual);
     let calming = works(&place, &mut api, &calm, true, |_| u64::MAX)?;
-    let (mut after, lag_zero) =
-        beside(&calming, &Control::default(), || recovery(&mut api, relieved))?;
+    let (after, lag_zero) = beside(&calming, &Control::default(), || recovery(&mut api, relieved))?;
     let sent: u64 = records.iter().map(Record::sent).sum();
-    let acks_during = quantile(&mut acks(&mut records, |_| true), 0.99);
-    let acks_normal = acks_normal(&mut after, relieved);
+    let acks_during = quantile(&mut acks(&records, |_| true), 0.99);
+    let acks_normal = acks_normal(&after, relieved);
+    let peak = peak_mib(floor.id());
     let all: Vec<_> = flood.iter().zip(&records).chain(calm.iter().zip(&after)).collect();
     let counted = count(&mut api, &all)?;
     counted.sound()?;
-    let peak = peak_mib(floor.id());
     let refused =
         (control.refused.load(Ordering::Relaxed), control.refused_events.load(Ordering::Relaxed));
     let offered = usual.rate * trial.times;
@@ -355,7 +388,7 @@ fn recovery(api: &mut Api, relieved: Instant) -> Result<Duration, String> {
 }
 
 /// How long after the relief the last stretch began in which acknowledgements were slow.
-fn acks_normal(records: &mut [Record], relieved: Instant) -> Duration {
+fn acks_normal(records: &[Record], relieved: Instant) -> Duration {
     let mut normal = Duration::ZERO;
     let last = records.iter().flat_map(|record| &record.acks).map(|(began, _)| *began).max();
     let mut from = relieved;

@@ -281,10 +281,7 @@ fn carry(
         Came::Refused(wait) => {
             control.refused.fetch_add(1, Ordering::Relaxed);
             control.refused_events.fetch_add(to - from, Ordering::Relaxed);
-            let until = Instant::now() + wait;
-            while Instant::now() < until && !control.stop.load(Ordering::Relaxed) {
-                std::thread::sleep(AGAIN);
-            }
+            std::thread::sleep(wait);
         }
         Came::Unsent | Came::Unknown => std::thread::sleep(AGAIN),
         Came::Odd(what) => {

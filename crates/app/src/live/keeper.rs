@@ -36,8 +36,8 @@ impl Default for Pace {
 const BEHIND: usize = 1;
 /// How long to wait after a commit that failed.
 const RETRY: Duration = Duration::from_secs(5);
-/// Commits after which small files are put together.
-const COMPACT: u64 = 20;
+/// Commits after which small files are put together: often, so that it is little at a time.
+const COMPACT: u64 = 10;
 
 /// Conclusions as they stand, written anew into the lake with a commit.
 pub(crate) type Conclusions = dyn Fn() -> Result<Vec<(Table, lake::RecordBatch)>, Failure> + Send;
@@ -61,6 +61,8 @@ struct State {
     /// What the last commit failed with.
     failure: Option<String>,
     commits: u64,
+    /// How many commits there were when small files were last put together.
+    tidied: u64,
     committed: Option<Position>,
 }
 
@@ -264,14 +266,23 @@ impl Keeper {
         Ok(())
     }
 
-    /// Puts small files together from time to time. It is no harm when it does not work.
+    /// Puts small files together from time to time, on one core: the line has better use for the others.
+    /// No row comes or goes by it, so that nobody who asks has to wait. It is no harm when it does not
+    /// work.
     fn tidy(&self, runtime: &tokio::runtime::Handle) {
-        let state = self.state();
-        let due = state.commits.is_multiple_of(COMPACT) && !state.closing;
+        let mut state = self.state();
+        // Under a flood there is neither time nor memory for it.
+        let flooded = state.tail.bytes() > self.pace.bytes / 2;
+        let due = state.commits - state.tidied >= COMPACT && !state.closing && !flooded;
+        if !due {
+            return;
+        }
+        state.tidied = state.commits;
         drop(state);
-        let Ok(lake) = crate::open_lake(&self.data) else { return };
-        for table in Table::ALL.into_iter().filter(|_| due) {
-            let _gate = self.gate.write().unwrap_or_else(PoisonError::into_inner);
+        let Ok(lake) = crate::open_lake(&self.data).map(|lake| lake.with_threads(1)) else {
+            return;
+        };
+        for table in Table::ALL {
             if let Err(error) = runtime.block_on(lake.compact(table)) {
                 tracing::warn!(%error, table = table.name(), "small files stay apart");
             }

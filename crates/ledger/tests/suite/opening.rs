@@ -152,6 +152,26 @@ async fn a_dropped_write_leaves_nothing(house: House) {
     house.ledger.alerts().upsert(&many, at(2)).await.unwrap();
 }
 
+/// A disk that is full ends a transaction by itself, as this trigger does. What writes must be able to go
+/// on when there is room again.
+#[test]
+fn a_transaction_that_the_database_ended_holds_up_no_other() {
+    crate::common::on_sqlite(async |house: House| {
+        let trigger = "CREATE TRIGGER full BEFORE INSERT ON alerts \
+             BEGIN SELECT RAISE(ROLLBACK, 'database or disk is full'); END";
+        house.tamper(trigger).await;
+        for _ in 0..3 {
+            let full = house.ledger.alerts().upsert(&[alert(1)], at(1)).await.unwrap_err();
+            assert!(
+                full.inside().is_some_and(|inside| inside.contains("disk is full")),
+                "{full:?}"
+            );
+        }
+        house.tamper("DROP TRIGGER full").await;
+        assert_eq!(house.ledger.alerts().upsert(&[alert(1)], at(1)).await, Ok(1));
+    });
+}
+
 #[test]
 fn a_file_that_is_no_database_is_said_to_be_none() {
     let folder = tempfile::tempdir().unwrap();

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::{Arc, Once};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::any::AnyPoolOptions;
 use sqlx::pool::PoolConnection;
@@ -74,7 +74,17 @@ impl Ledger {
         let on = tokio::time::timeout(options.patience, AnyConnection::connect(&address)).await;
         let silent = || LedgerError::Unavailable { inside: format!("{place} does not answer") };
         let mut on = on.map_err(|_| silent())??;
-        prepare(&mut on, engine, options.patience / TRIES, Use::Migrating).await?;
+        // SQLite waits for nobody when it changes to the log's mode.
+        let until = Instant::now() + options.patience;
+        while let Err(error) =
+            prepare(&mut on, engine, options.patience / TRIES, Use::Migrating).await
+        {
+            let error = LedgerError::from(error);
+            if !matches!(error, LedgerError::Busy { .. }) || Instant::now() > until {
+                return Err(error);
+            }
+            tokio::time::sleep(schema::PAUSE).await;
+        }
         schema::migrate(&mut on, engine, options.patience).await?;
         on.close().await?;
         let writer = pool(engine, options, Use::Writing).connect_lazy(&address)?;

@@ -15,7 +15,7 @@ const STEPS: &[(i64, &str, &str)] = &[
 ];
 
 /// How long others are let go on before it is tried again.
-const PAUSE: Duration = Duration::from_millis(20);
+pub(crate) const PAUSE: Duration = Duration::from_millis(20);
 
 /// Brings the tables up to date, waiting for others at most for `patience`. A database that a newer version
 /// wrote is refused.

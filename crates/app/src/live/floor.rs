@@ -263,7 +263,11 @@ impl Floor {
         let inner = Arc::clone(&self.0);
         blocking(move || {
             content::change(&inner, Wanted::ByPerson)?;
-            Ok(inner.content.get().problems.clone())
+            let problems = inner.content.get().problems.clone();
+            for problem in &problems {
+                tracing::warn!("a mistake in the content; the rest of it is in force:\n{problem}");
+            }
+            Ok(problems)
         })
         .await
     }

@@ -68,7 +68,7 @@ pub fn floor_faults(
 }
 
 /// How long a fault may take to be named, and to be over when its cause is.
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_mins(1);
 
 /// Asks until the answer is the one that is waited for.
 fn until<T>(
@@ -343,30 +343,29 @@ impl Postgres {
         }
         let cluster = format!("{text}/cluster");
         let arguments = ["--auth=trust", "--username=postgres", "--pgdata", &cluster];
-        let made = server.command("initdb").map(|mut command| command.args(arguments).output());
-        match made {
-            Some(Ok(output)) if output.status.success() => Ok(Some(server)),
-            Some(Ok(output)) => Err(format!("initdb: {}", String::from_utf8_lossy(&output.stderr))),
-            Some(Err(_)) | None => Ok(None),
+        match Self::command("initdb").args(arguments).output() {
+            Ok(output) if output.status.success() => Ok(Some(server)),
+            Ok(output) => Err(format!("initdb: {}", String::from_utf8_lossy(&output.stderr))),
+            Err(_) => Ok(None),
         }
     }
 
     /// A command of Postgres, which root may not run itself.
-    fn command(&self, name: &str) -> Option<Command> {
+    fn command(name: &str) -> Command {
         let folders = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
         let mut known: Vec<_> = folders.map(|entry| entry.path().join("bin").join(name)).collect();
         known.sort();
         let path = known.pop().filter(|path| path.exists()).unwrap_or_else(|| name.into());
         if !is_root() {
-            return Some(Command::new(path));
+            return Command::new(path);
         }
         let mut command = Command::new("setpriv");
         command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups"]).arg(path);
-        Some(command)
+        command
     }
 
     fn control(&self, what: &str) -> Result<(), String> {
-        let mut command = self.command("pg_ctl").ok_or("there is no pg_ctl")?;
+        let mut command = Self::command("pg_ctl");
         let (data, port) = (self.data.display(), self.port);
         let options = format!("-p {port} -k {data} -c listen_addresses=127.0.0.1");
         let status = command

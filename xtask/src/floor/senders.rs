@@ -351,9 +351,8 @@ impl Courier {
                 if through > 0 || whole { Came::Through(through) } else { Came::Unknown }
             }
             Self::Syslog(to, stream) => {
-                let mut open = match stream.take().map_or_else(|| connect(*to), Ok) {
-                    Ok(open) => open,
-                    Err(_) => return Came::Unsent,
+                let Ok(mut open) = stream.take().map_or_else(|| connect(*to), Ok) else {
+                    return Came::Unsent;
                 };
                 if open.write_all(batch.text.as_bytes()).is_err() {
                     return Came::Unknown;

@@ -54,7 +54,7 @@ export async function logIn(page, login = 'anna', password = PASSWORD) {
   await page.goto(`${URL}/`);
   await page.getByLabel('Login').fill(login);
   await page.getByLabel('Password').fill(password);
-  await page.getByRole('button', { name: 'Log in' }).click();
+  await page.getByRole('button', { name: 'Log in', exact: true }).click();
   await page.locator('#main').waitFor();
 }
 

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 use std::io::{BufRead as _, BufReader};
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -74,28 +75,51 @@ fn the_stories_of_the_pages() {
 
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("hostile.yml"), RULE).unwrap();
+    let rule = folder.path().join("hostile.yml");
+    let rule = rule.to_str().unwrap();
+    let (_floor, opened) =
+        open(&folder.path().join("floor"), &["--listen", "127.0.0.1:0", "--rules", rule]);
+    let url = opened.get("url").and_then(Value::as_str).unwrap();
+    for file in ["tests/stories.test.js", "tests/axe.test.js"] {
+        tell(&ui, file, url, &opened);
+    }
+
+    // A browser makes passkeys for a name, and before a certificate that it believes or for this machine.
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let url = format!("http://localhost:{port}");
+    let data = folder.path().join("named");
+    std::fs::create_dir_all(&data).unwrap();
+    std::fs::write(data.join("floor.toml"), format!("[sign_in]\nurl = \"{url}\"\n")).unwrap();
+    let listen = format!("127.0.0.1:{port}");
+    let (_named, opened) = open(&data, &["--plain", "--listen", &listen]);
+    tell(&ui, "tests/passkeys.test.js", &url, &opened);
+}
+
+/// Opens a floor; what it says of itself.
+fn open(data: &Path, more: &[&str]) -> (Floor, Value) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_watchfloor"))
-        .args(["serve", "--json", "--listen", "127.0.0.1:0", "--rules"])
-        .arg(folder.path().join("hostile.yml"))
+        .args(["serve", "--json"])
+        .args(more)
         .arg("--data")
-        .arg(folder.path().join("floor"))
+        .arg(data)
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
     let mut line = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    let _floor = Floor(child);
-    let opened: Value = serde_json::from_str(&line).unwrap();
-    for file in ["tests/stories.test.js", "tests/axe.test.js"] {
-        let told = Command::new("node")
-            .args(["--test", file])
-            .current_dir(&ui)
-            .env("CHROMIUM", CHROMIUM)
-            .env("FLOOR_URL", opened.get("url").and_then(Value::as_str).unwrap())
-            .env("FLOOR_LINK", opened.get("first_link").and_then(Value::as_str).unwrap())
-            .env("FLOOR_EVIDENCE", root.join("demo/evidence"))
-            .status();
-        assert!(told.unwrap().success(), "{file}: what it says stands above");
-    }
+    (Floor(child), serde_json::from_str(&line).unwrap())
+}
+
+/// Has a file of stories told before a floor.
+fn tell(ui: &Path, file: &str, url: &str, opened: &Value) {
+    let told = Command::new("node")
+        .args(["--test", file])
+        .current_dir(ui)
+        .env("CHROMIUM", CHROMIUM)
+        .env("FLOOR_URL", url)
+        .env("FLOOR_LINK", opened.get("first_link").and_then(Value::as_str).unwrap())
+        .env("FLOOR_EVIDENCE", ui.join("../demo/evidence"))
+        .status();
+    assert!(told.unwrap().success(), "{file}: what it says stands above");
 }

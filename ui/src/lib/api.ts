@@ -1,4 +1,5 @@
 // The API: requests, problems (RFC 9457), lists, and questions in SQL.
+import type { Questioned } from './passkeys';
 import type { Page, Row } from './types';
 
 /** Why a request was not answered. */
@@ -9,6 +10,8 @@ export class Problem extends Error {
     readonly hints: string[] = [],
     readonly codeNeeded = false,
     readonly after = 0,
+    /** What a passkey must answer beside the password. */
+    readonly passkey: Questioned | null = null,
   ) {
     super(detail);
   }
@@ -30,7 +33,7 @@ async function problem(response: Response): Promise<Problem> {
   const after = Number(response.headers.get('retry-after') ?? 0);
   try {
     const told = await response.json();
-    return new Problem(response.status, told.detail ?? response.statusText, told.hints, told.code_needed, after);
+    return new Problem(response.status, told.detail ?? response.statusText, told.hints, told.code_needed, after, told.passkey ?? null);
   } catch {
     return new Problem(response.status, response.statusText || `the answer was ${response.status}`, [], false, after);
   }
@@ -54,7 +57,7 @@ async function send(method: string, path: string, body?: unknown, signal?: Abort
     throw new Problem(0, 'the floor does not answer', ['Is it running, and is the network there?']);
   }
   if (response.ok) return response;
-  if (response.status === 401 && path !== '/login' && path !== '/me') lost();
+  if (response.status === 401 && !path.startsWith('/login') && path !== '/me') lost();
   throw await problem(response);
 }
 

@@ -1,6 +1,7 @@
 // Who sits here, and what they may do.
 import { Problem, get, onLost, post, setWord } from './api';
-import type { Me, Permission, Words } from './types';
+import { type Proof, type Questioned, shown } from './passkeys';
+import type { Me, Permission, Ways, Words } from './types';
 
 class Session {
   /** `asking` until it is known; `out` when nobody is logged in; `lost` when a session ended meanwhile. */
@@ -24,8 +25,24 @@ class Session {
     }
   }
 
-  async logIn(login: string, password: string, code?: string): Promise<void> {
-    await this.enter(await post<Me>('/login', code ? { login, password, code } : { login, password }));
+  /** The ways to log in that this floor has. */
+  ways(): Promise<Ways> {
+    return get<Ways>('/login');
+  }
+
+  async logIn(login: string, password: string, more: { code?: string; passkey?: Proof } = {}): Promise<void> {
+    await this.enter(await post<Me>('/login', { login, password, ...more }));
+  }
+
+  /** By a passkey alone. */
+  async byPasskey(): Promise<void> {
+    const proof = await shown(await post<Questioned>('/login/passkey/begin'));
+    await this.enter(await post<Me>('/login/passkey', proof));
+  }
+
+  /** By the token that Cloudflare Access adds to each request. */
+  async byAccess(): Promise<void> {
+    await this.enter(await post<Me>('/login/access'));
   }
 
   async logOut(): Promise<void> {

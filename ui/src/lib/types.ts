@@ -122,3 +122,19 @@ export interface Entry {
 }
 export interface Change { kind: string; id: string; version: number }
 export type Row = Record<string, unknown>;
+
+/** Ways to log in. */
+export interface Ways {
+  password: boolean;
+  /** What the identity provider is called, where there is one. */
+  openid: string | null;
+  cloudflare_access: boolean;
+  passkey: boolean;
+}
+export interface Passkey {
+  passkey_id: string;
+  name: string;
+  backed_up: boolean;
+  created_at: string;
+  used_at: string | null;
+}

@@ -105,6 +105,7 @@ class Lake:
         self.data = folder
         self.raw = folder / "raw.jsonl"
         self.indicators = folder / "indicators.csv"
+        self.has_native = None
 
     def live_files(self):
         """The Parquet files of the newest version of `events`, by Delta's log."""
@@ -130,6 +131,17 @@ class Lake:
         return lines
 
 
+    def duck_sql(self, sql):
+        """A question in DuckDB's words. A file leaves out the columns of which it has no value, and a
+        column that no file has cannot be named."""
+        if self.has_native is None:
+            said = "SELECT 1 FROM (DESCRIBE events) WHERE column_name = 'native'"
+            text = ";\n".join([*self.duck_setup()[:-1], said])
+            told = run([VENV / "bin" / "duckdb", "-json", "-c", text])[1]
+            self.has_native = bool(rows_of(told))
+        return sql if self.has_native else sql.replace("coalesce(native, raw_data)", "raw_data")
+
+
 class Process:
     """Whole commands: ours, and DuckDB's own terminal."""
 
@@ -146,7 +158,7 @@ class Process:
 
     def duck(self, sql):
         setup = self.setup if "indicators" in sql else self.setup[:-1]
-        text = ";\n".join([*setup, sql])
+        text = ";\n".join([*setup, self.lake.duck_sql(sql)])
         return run([VENV / "bin" / "duckdb", "-json", "-c", text])
 
 
@@ -154,6 +166,7 @@ class Engine:
     """Both engines, open."""
 
     def __init__(self, lake):
+        self.lake = lake
         import duckdb  # After `prepare` has made it importable.
 
         self.version = duckdb.__version__
@@ -172,6 +185,7 @@ class Engine:
         return json.loads(self.asker.stdout.readline())["seconds"]
 
     def duck(self, sql):
+        sql = self.lake.duck_sql(sql)
         began = time.perf_counter()
         self.duckdb.execute(sql).fetchall()
         return time.perf_counter() - began

@@ -39,6 +39,9 @@ const WHOLE: Duration = Duration::from_mins(10);
 const HELD: usize = 512 << 20;
 /// Larger bodies are looked through where that holds up nobody else.
 const LARGE: usize = 256 << 10;
+/// Bytes of a refused body that are read past, and for how long.
+const PASSED_OVER: usize = 64 << 10;
+const SOON: Duration = Duration::from_secs(1);
 /// Characters of what is said of a delivery.
 const ORIGIN: usize = 512;
 
@@ -86,8 +89,17 @@ impl Desk {
 
     /// The answer to a sender's request. Both ways out are answers; the error is a refusal.
     async fn walk(&self, visit: &Visit<'_>, from: IpAddr, body: Body) -> Result<Answer, Answer> {
-        let credential = visit.credential()?;
-        let sender = self.sender(visit, &credential).await?;
+        let known = match visit.credential() {
+            Ok(credential) => self.sender(visit, &credential).await,
+            Err(refused) => Err(refused),
+        };
+        let sender = match known {
+            Ok(sender) => sender,
+            Err(refused) => {
+                pass_over(body).await;
+                return Err(refused);
+            }
+        };
         if let Some(answer) = visit.greeting() {
             return Ok(answer);
         }
@@ -147,6 +159,21 @@ impl Desk {
         }
         decoder.finish().map_err(|error| visit.refuse(&error.into()))
     }
+}
+
+/// Reads past what a refused sender still sends, where it is little: clients of HTTP/2 (curl 7) that are
+/// answered before they have sent it all may see a broken stream and not the answer.
+async fn pass_over(body: Body) {
+    let read = async {
+        let (mut chunks, mut left) = (body.into_data_stream(), PASSED_OVER);
+        while let Some(Ok(chunk)) = chunks.next().await {
+            match left.checked_sub(chunk.len()) {
+                Some(rest) => left = rest,
+                None => break,
+            }
+        }
+    };
+    let _slow = tokio::time::timeout(SOON, read).await;
 }
 
 /// Takes what is a sender's, and lets the rest pass.

@@ -1,5 +1,5 @@
 // Short words on what came of something.
-import { sentence } from './api';
+import { aborted, sentence } from './api';
 
 export interface Toast {
   id: number;
@@ -19,9 +19,13 @@ class Toasts {
     setTimeout(() => this.drop(id), bad ? 12_000 : 6_000);
   }
 
-  wrong(error: unknown, what = ''): void {
-    this.say(what ? `${what}: ${sentence(error)}` : sentence(error), undefined, true);
-  }
+  /** What went wrong, once while it is still to be read; what was broken off is no matter. It is handed on
+   * as a function, so it knows itself. */
+  wrong = (error: unknown, what = ''): void => {
+    if (aborted(error)) return;
+    const text = what ? `${what}: ${sentence(error)}` : sentence(error);
+    if (!this.all.some((toast) => toast.bad && toast.text === text)) this.say(text, undefined, true);
+  };
 
   drop(id: number): void {
     this.all = this.all.filter((toast) => toast.id !== id);

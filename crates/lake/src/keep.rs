@@ -5,7 +5,9 @@
 //! is said nowhere: not in the commit, and not in the statistics.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::record_batch::RecordBatch;
 use datafusion::prelude::{Expr, SessionConfig, SessionContext, ident, lit, not};
@@ -15,7 +17,8 @@ use futures::StreamExt as _;
 
 use crate::delta::{self, Change, LiveFile, add_action};
 use crate::error::{LakeError, Result};
-use crate::files::Written;
+use crate::events::merge::{Merge, Source};
+use crate::files::{Files, Written};
 use crate::lake::Lake;
 use crate::place::WriterLock;
 use crate::provider::SnapshotTable;
@@ -26,8 +29,13 @@ use crate::writer::TableWriter;
 /// Files smaller than this are worth putting together.
 const SMALL: u64 = 64 << 20;
 
-/// Bytes of files that are put together at once: others come the next time.
-const AT_ONCE: u64 = 128 << 20;
+/// Bytes of files that are written anew at once, and that are copied at once: others come the next time.
+const ANEW_AT_ONCE: u64 = 8 << 20;
+const COPIED_AT_ONCE: u64 = 256 << 20;
+
+/// A file is put together with smaller ones when they are at least a fourth of it: so each of its rows is
+/// moved a few times as a table grows, and not once for each commit.
+const ALIKE: u64 = 4;
 
 /// What was done to a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -41,30 +49,59 @@ pub struct Kept {
 }
 
 impl Lake {
-    /// Puts small files of a day together, and gives days that have grown large enough files of
-    /// their own. Only local lakes are rewritten.
+    /// Puts small files of a day together. Row groups that are large enough are copied as they are; rows
+    /// of others are laid down anew, some at a time. Only local lakes are rewritten.
     pub async fn compact(&self, table: Table) -> Result<Kept> {
         let (_lock, delta) = self.keeper(table).await?;
+        self.put_together(table, &delta).await
+    }
+
+    /// As [`Lake::compact`], every table. A table that cannot be kept is named in the log and does not
+    /// hold up the others.
+    pub async fn compact_all(&self) -> Result<()> {
+        let (_lock, tables) = prepare(&self.place, None).await?;
+        for (table, delta) in &tables {
+            if let Err(error) = self.put_together(*table, delta).await {
+                tracing::warn!(%error, table = table.name(), "small files stay apart");
+            }
+        }
+        Ok(())
+    }
+
+    async fn put_together(&self, table: Table, delta: &DeltaTable) -> Result<Kept> {
         let mut days: BTreeMap<Option<String>, Vec<LiveFile>> = BTreeMap::new();
-        for file in delta::files(&delta, table)?.into_iter().filter(|file| file.size < SMALL) {
+        for file in delta::files(delta, table)?.into_iter().filter(|file| file.size < SMALL) {
             days.entry(file.day.clone()).or_default().push(file);
         }
-        let mut left = AT_ONCE;
-        for files in days.values_mut() {
-            files.sort_by_key(|file| file.size);
-            files.retain(|file| {
-                let rest = left.checked_sub(file.size);
-                left = rest.unwrap_or(left);
-                rest.is_some()
-            });
+        let folder = self.folder()?;
+        let mut copied = Files::new(table, folder, &kept_prefix(delta, "c"));
+        let (mut thin, mut thick) = (Vec::new(), Vec::new());
+        let (mut anew, mut copy) = (ANEW_AT_ONCE, COPIED_AT_ONCE);
+        let merge = Merge::new()?;
+        for (day, files) in days {
+            // Most days have nothing to put together: their files need not be opened.
+            let files = alike(files, &mut { u64::MAX });
+            let (small, large) = match &day {
+                Some(_) if table == Table::Events => sorted_out(&merge, folder, table, files),
+                _ => (files, Vec::new()),
+            };
+            thin.extend(alike(small, &mut anew));
+            let large = alike(large, &mut copy);
+            let (Some(day), false) = (day, large.is_empty()) else { continue };
+            let open = |file: &LiveFile| Source::open(&folder.join(table.name()).join(&file.path));
+            let sources = large.iter().map(open).collect::<Result<Vec<_>>>()?;
+            merge.merge(&mut copied, &day, &sources)?;
+            thick.extend(large);
         }
-        days.retain(|_, files| files.len() > 1);
-        let old: Vec<LiveFile> = days.into_values().flatten().collect();
+        let mut new = copied.finish()?;
+        if !thin.is_empty() {
+            new.extend(self.rewrite(table, delta, &thin, None).await?);
+        }
+        let old: Vec<LiveFile> = thin.into_iter().chain(thick).collect();
         if old.is_empty() {
             return Ok(Kept::default());
         }
-        let new = self.rewrite(table, &delta, &old, None).await?;
-        self.replace(table, &delta, &old, &new, Change::Compact).await
+        self.replace(table, delta, &old, &new, Change::Compact).await
     }
 
     /// Takes away the rows for which `gone` is true. They lie on the disk, out of reach of queries,
@@ -108,13 +145,23 @@ impl Lake {
     /// any more. Returns how many files went.
     pub async fn vacuum(&self, table: Table) -> Result<usize> {
         let (_lock, delta) = self.keeper(table).await?;
-        let vacuum = delta
-            .vacuum()
-            .with_retention_period(chrono::Duration::zero())
-            .with_enforce_retention_duration(false)
-            .with_mode(VacuumMode::Full);
-        let (_, metrics) = vacuum.await.map_err(LakeError::delta("vacuum", table.name()))?;
-        Ok(metrics.files_deleted.len())
+        free(table, delta, Duration::ZERO).await
+    }
+
+    /// As [`Lake::vacuum`], every table, but for what was part of one within the last `spared`: a query
+    /// that began before may still read it. A table that cannot be kept is named in the log.
+    pub async fn vacuum_all(&self, spared: Duration) -> Result<usize> {
+        let (_lock, tables) = prepare(&self.place, None).await?;
+        let mut gone = 0;
+        for (table, delta) in tables {
+            match free(table, delta, spared).await {
+                Ok(files) => gone += files,
+                Err(error) => {
+                    tracing::warn!(%error, table = table.name(), "old files stay on the disk");
+                }
+            }
+        }
+        Ok(gone)
     }
 
     async fn keeper(&self, table: Table) -> Result<(Option<WriterLock>, DeltaTable)> {
@@ -133,24 +180,25 @@ impl Lake {
         old: &[LiveFile],
         stays: Option<Expr>,
     ) -> Result<Vec<Written>> {
-        let Some(folder) = self.place.folder() else {
-            return Err(LakeError::Place {
-                place: self.place.to_string(),
-                why: "only a lake in a folder can be rewritten".to_owned(),
-            });
-        };
+        let folder = self.folder()?;
         let mut rows = scan(table, delta, old.to_vec())?;
         if let Some(stays) = stays {
             rows = rows.filter(stays)?;
         }
-        let version = delta.version().unwrap_or_default();
-        let prefix = format!("{KEPT_PREFIX}{version:020}-");
+        let prefix = kept_prefix(delta, "");
         let mut writer = TableWriter::new(table, folder, &prefix, self.threads)?;
         let mut stream = rows.execute_stream().await?;
         while let Some(batch) = stream.next().await {
             writer.push(&as_written(table, &batch?)?)?;
         }
         writer.finish()
+    }
+
+    fn folder(&self) -> Result<&Path> {
+        self.place.folder().ok_or_else(|| LakeError::Place {
+            place: self.place.to_string(),
+            why: "only a lake in a folder can be rewritten".to_owned(),
+        })
     }
 
     async fn replace(
@@ -174,6 +222,61 @@ impl Lake {
         delta::commit(&self.place, table, delta, adds, removes, change).await?;
         Ok(Kept { removed: old.len(), added: new.len(), rows_gone: 0 })
     }
+}
+
+async fn free(table: Table, delta: DeltaTable, spared: Duration) -> Result<usize> {
+    let spared = chrono::Duration::from_std(spared).unwrap_or(chrono::Duration::MAX);
+    let vacuum = delta
+        .vacuum()
+        .with_retention_period(spared)
+        .with_enforce_retention_duration(false)
+        .with_mode(VacuumMode::Full);
+    let (_, metrics) = vacuum.await.map_err(LakeError::delta("vacuum", table.name()))?;
+    Ok(metrics.files_deleted.len())
+}
+
+/// What names of files begin with that are made of those of a version of a table.
+fn kept_prefix(delta: &DeltaTable, kind: &str) -> String {
+    format!("{KEPT_PREFIX}{:020}-{kind}", delta.version().unwrap_or_default())
+}
+
+/// Files of a day whose rows should be laid down anew, and those that should be copied. One that cannot
+/// be read stays where it is.
+fn sorted_out(
+    merge: &Merge,
+    folder: &Path,
+    table: Table,
+    files: Vec<LiveFile>,
+) -> (Vec<LiveFile>, Vec<LiveFile>) {
+    let (mut small, mut large) = (Vec::new(), Vec::new());
+    for file in files {
+        match Source::open(&folder.join(table.name()).join(&file.path)) {
+            Ok(source) if source.is_thick() && merge.takes(&source) => large.push(file),
+            Ok(_) => small.push(file),
+            Err(error) => tracing::warn!(%error, "a file of the lake cannot be put together"),
+        }
+    }
+    (small, large)
+}
+
+/// The smallest of the files, as far as they are worth putting together and no more than `left` bytes;
+/// none when it would be one alone.
+fn alike(mut files: Vec<LiveFile>, left: &mut u64) -> Vec<LiveFile> {
+    files.sort_by_key(|file| file.size);
+    let (mut count, mut sum) = (0, 0);
+    for file in &files {
+        let grown = sum + file.size;
+        if grown > *left || (count > 0 && file.size > sum * ALIKE) {
+            break;
+        }
+        (count, sum) = (count + 1, grown);
+    }
+    if count < 2 {
+        return Vec::new();
+    }
+    *left -= sum;
+    files.truncate(count);
+    files
 }
 
 /// The rows of some files of a table.

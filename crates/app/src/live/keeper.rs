@@ -38,6 +38,10 @@ const BEHIND: usize = 1;
 const RETRY: Duration = Duration::from_secs(5);
 /// Commits after which small files are put together: often, so that it is little at a time.
 const COMPACT: u64 = 10;
+/// How often files that are part of no table any more go, and for how long they stay for those who read
+/// them still.
+const FREE: Duration = Duration::from_hours(1);
+const SPARED: Duration = Duration::from_mins(30);
 
 /// Conclusions as they stand, written anew into the lake with a commit.
 pub(crate) type Conclusions = dyn Fn() -> Result<Vec<(Table, lake::RecordBatch)>, Failure> + Send;
@@ -63,6 +67,8 @@ struct State {
     commits: u64,
     /// How many commits there were when small files were last put together.
     tidied: u64,
+    /// When the disk was last freed of old files.
+    freed: Option<Instant>,
     committed: Option<Position>,
 }
 
@@ -266,7 +272,8 @@ impl Keeper {
         Ok(())
     }
 
-    /// Puts small files together from time to time, on one core: the line has better use for the others.
+    /// Puts small files together from time to time, and frees the disk of those that they were, on one
+    /// core: the line has better use for the others.
     /// No row comes or goes by it, so that nobody who asks has to wait. It is no harm when it does not
     /// work.
     fn tidy(&self, runtime: &tokio::runtime::Handle) {
@@ -278,6 +285,11 @@ impl Keeper {
             return;
         }
         state.tidied = state.commits;
+        let now = Instant::now();
+        let free = state.freed.get_or_insert(now).elapsed() >= FREE;
+        if free {
+            state.freed = Some(now);
+        }
         drop(state);
         let lake = match crate::open_lake(&self.data) {
             Ok(lake) => lake.with_threads(1),
@@ -286,10 +298,15 @@ impl Keeper {
                 return;
             }
         };
-        for table in Table::ALL {
-            if let Err(error) = runtime.block_on(lake.compact(table)) {
-                tracing::warn!(%error, table = table.name(), "small files stay apart");
-            }
+        if let Err(error) = runtime.block_on(lake.compact_all()) {
+            tracing::warn!(%error, "small files stay apart");
+        }
+        if !free {
+            return;
+        }
+        match runtime.block_on(lake.vacuum_all(SPARED)) {
+            Ok(files) => tracing::debug!(files, "old files of the lake are gone"),
+            Err(error) => tracing::warn!(%error, "old files of the lake stay on the disk"),
         }
     }
 }

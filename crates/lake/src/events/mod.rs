@@ -9,6 +9,7 @@ mod bounds;
 mod chunk;
 mod encode;
 mod gather;
+pub(crate) mod merge;
 mod order;
 mod part;
 mod plan;

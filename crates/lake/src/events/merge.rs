@@ -1,0 +1,145 @@
+//! Files of events put together as they are: their row groups are copied into one file, none of their
+//! values is looked at. It takes the time of reading and writing the bytes, and next to no memory.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::path::Path;
+
+use deltalake::parquet::bloom_filter::Sbbf;
+use deltalake::parquet::column::writer::ColumnCloseResult;
+use deltalake::parquet::errors::Result as ParquetResult;
+use deltalake::parquet::file::metadata::{
+    PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData,
+};
+use deltalake::parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
+
+use super::plan::{Plan, Plans};
+use super::{chunk, failed};
+use crate::error::{LakeError, Result};
+use crate::files::Files;
+
+/// Rows of a row group that is worth keeping as it is.
+const THICK_ROWS: i64 = 16_384;
+/// Bytes on the disk of one.
+const THICK_BYTES: i64 = 4 << 20;
+
+/// A file of events, and what it says of itself.
+pub(crate) struct Source {
+    file: File,
+    metadata: ParquetMetaData,
+}
+
+impl Source {
+    /// Looks at a file.
+    pub(crate) fn open(path: &Path) -> Result<Self> {
+        let file = File::open(path).map_err(LakeError::io("open", path))?;
+        let metadata = ParquetMetaDataReader::new()
+            .with_page_index_policy(PageIndexPolicy::Optional)
+            .parse_and_finish(&file)
+            .map_err(failed)?;
+        Ok(Self { file, metadata })
+    }
+
+    /// True when its row groups are large enough to be read one by one. Those of other files are better
+    /// written anew, many as one.
+    pub(crate) fn is_thick(&self) -> bool {
+        let groups = self.metadata.row_groups();
+        let count = groups.len().max(1) as i64;
+        let bytes: i64 = groups.iter().map(RowGroupMetaData::compressed_size).sum();
+        self.metadata.file_metadata().num_rows() >= THICK_ROWS * count
+            || bytes >= THICK_BYTES * count
+    }
+
+    /// The place of each of its columns; nothing when it has others than this version writes.
+    fn columns(&self, plans: &Plans) -> Option<Vec<Option<usize>>> {
+        let own = self.metadata.file_metadata().schema_descr();
+        let by_name: HashMap<&str, usize> =
+            own.columns().iter().enumerate().map(|(at, column)| (column.name(), at)).collect();
+        let places: Vec<_> =
+            plans.columns.iter().map(|plan| by_name.get(plan.column.name()).copied()).collect();
+        let known = plans.columns.iter().zip(&places).all(|(plan, place)| match place {
+            Some(at) => own.column(*at) == plan.column,
+            None => plan.may_lack(),
+        });
+        let found = places.iter().flatten().count();
+        (known && found == own.num_columns()).then_some(places)
+    }
+}
+
+/// Puts files of one day together.
+pub(crate) struct Merge {
+    plans: Plans,
+}
+
+impl Merge {
+    /// Learns what columns there are.
+    pub(crate) fn new() -> Result<Self> {
+        Ok(Self { plans: Plans::new().map_err(failed)? })
+    }
+
+    /// True when a file can be copied: one of another writer, or of another version with other columns,
+    /// cannot.
+    pub(crate) fn takes(&self, source: &Source) -> bool {
+        source.columns(&self.plans).is_some()
+    }
+
+    /// Writes one file with the row groups of others, which [`Merge::takes`].
+    pub(crate) fn merge(&self, files: &mut Files, day: &str, sources: &[Source]) -> Result<()> {
+        let places: Vec<_> = sources.iter().filter_map(|s| s.columns(&self.plans)).collect();
+        let present = self.plans.columns.iter().enumerate().map(|(at, plan)| {
+            let has = |places: &Vec<Option<usize>>| places.get(at).is_some_and(Option::is_some);
+            !plan.may_lack() || places.iter().any(has)
+        });
+        let present: Vec<bool> = present.collect();
+        let (file, path) = files.create(Some(day))?;
+        let metadata = self.copy(&file, &present, sources, &places).map_err(failed)?;
+        files.end(&file, path, Some(day.to_owned()), &metadata)
+    }
+
+    fn copy(
+        &self,
+        file: &File,
+        present: &[bool],
+        sources: &[Source],
+        places: &[Vec<Option<usize>>],
+    ) -> ParquetResult<ParquetMetaData> {
+        let schema = self.plans.schema_of(present)?;
+        let mut writer = SerializedFileWriter::new(file, schema, self.plans.properties.clone())?;
+        for (source, places) in sources.iter().zip(places) {
+            for group in 0..source.metadata.num_row_groups() {
+                let mut out = writer.next_row_group()?;
+                let plans = self.plans.columns.iter().zip(places).zip(present);
+                for ((plan, place), _) in plans.filter(|(_, present)| **present) {
+                    copy_column(source, group, plan, *place, &mut out)?;
+                }
+                out.close()?;
+            }
+        }
+        writer.finish()
+    }
+}
+
+fn copy_column(
+    source: &Source,
+    group: usize,
+    plan: &Plan,
+    place: Option<usize>,
+    out: &mut SerializedRowGroupWriter<'_, &File>,
+) -> ParquetResult<()> {
+    let Source { file, metadata } = source;
+    let of = metadata.row_group(group);
+    let Some(at) = place else {
+        let empty = chunk::empty(plan, of.num_rows() as usize)?;
+        return out.append_column(&empty.bytes, empty.close);
+    };
+    let column = of.column(at);
+    let close = ColumnCloseResult {
+        bytes_written: column.compressed_size() as u64,
+        rows_written: of.num_rows() as u64,
+        metadata: column.clone(),
+        bloom_filter: Sbbf::read_from_column_chunk(column, file)?,
+        column_index: metadata.column_index().and_then(|all| all.get(group)?.get(at)).cloned(),
+        offset_index: metadata.offset_index().and_then(|all| all.get(group)?.get(at)).cloned(),
+    };
+    out.append_column(file, close)
+}

@@ -2,8 +2,8 @@
 
 use std::sync::{Arc, LazyLock};
 
-use arrow::datatypes::SchemaRef;
-use arrow::record_batch::RecordBatch;
+use arrow::datatypes::{Schema, SchemaRef};
+use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use model::{Digest, LogSource, Micros, Provenance, Value};
 use ocsf::{ColumnId, Event, Scalar};
 
@@ -158,20 +158,27 @@ impl EventRows {
         self.rows += 1;
     }
 
-    /// Adds the rows of a batch with the columns of [`Table::file_schema`].
+    /// Adds the rows of a batch with columns of [`Table::file_schema`]; those that it lacks have no value.
     pub(crate) fn push_batch(&mut self, batch: &RecordBatch) {
-        for (cells, array) in self.columns.iter_mut().zip(batch.columns()) {
+        for (field, array) in batch.schema_ref().fields().iter().zip(batch.columns()) {
+            let place = self.shape.schema.index_of(field.name()).unwrap_or(usize::MAX);
+            let Some(cells) = self.columns.get_mut(place) else { continue };
             self.bytes += cells.put_array(self.rows, array);
         }
         self.rows += batch.num_rows();
     }
 
-    /// The rows as a batch with the columns of [`Table::file_schema`]; begins anew.
+    /// The rows as a batch with those columns of [`Table::file_schema`] of which any row has a value, for
+    /// most of them have none; begins anew.
     pub fn finish(&mut self) -> Result<RecordBatch> {
         let fields = self.shape.schema.fields().iter();
-        let arrays = self.columns.iter().zip(fields);
-        let arrays = arrays.map(|(cells, field)| cells.array(self.rows, field.data_type()));
-        let batch = RecordBatch::try_new(Arc::clone(&self.shape.schema), arrays.collect());
+        let used = self.columns.iter().zip(fields).filter(|(cells, _)| cells.values() > 0);
+        let (fields, arrays): (Vec<_>, Vec<_>) = used
+            .map(|(cells, field)| (Arc::clone(field), cells.array(self.rows, field.data_type())))
+            .unzip();
+        let rows = RecordBatchOptions::new().with_row_count(Some(self.rows));
+        let schema = Arc::new(Schema::new(fields));
+        let batch = RecordBatch::try_new_with_options(schema, arrays, &rows);
         self.clear();
         Ok(batch?)
     }

@@ -50,7 +50,7 @@ pub struct RunWriter {
 }
 
 impl RunWriter {
-    /// Writes a batch with the columns of [`Table::file_schema`]. Waits while the writer is behind.
+    /// Writes a batch with the columns of [`Table::file_schema`]; one of events may lack some. Waits while the writer is behind.
     /// Rows of a table that this run has committed before are let go.
     pub fn write(&self, table: Table, batch: RecordBatch) -> Result<()> {
         if self.committed.contains(&table) {

@@ -20,7 +20,7 @@ pub struct Tail {
 }
 
 impl Tail {
-    /// Adds rows with the columns of [`Table::file_schema`].
+    /// Adds rows with columns of [`Table::file_schema`].
     pub fn push(&mut self, table: Table, batch: RecordBatch) {
         if batch.num_rows() > 0 {
             self.bytes += batch.get_array_memory_size();

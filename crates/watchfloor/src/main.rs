@@ -4,9 +4,10 @@ use std::process::ExitCode;
 
 use app::{Failure, Opened, ServeOptions};
 
-/// Many small strings from several threads: the system's allocator is a third slower here.
+/// Many small strings from several threads: the system's allocator is a third slower here, and others keep
+/// what threads that have ended let go of (docs/adr/0002-parts.md).
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
     cli::run(std::env::args_os(), cli::Web { serve: &serve, openapi: &web::openapi })

@@ -66,6 +66,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("glob", &["collect"]),
     ("http", &["collect"]),
     ("http-body-util", &["web"]),
+    ("indexmap", &["detect"]),
     ("indicatif", &["cli"]),
     ("inotify", &["collect"]),
     ("liblzma", &["collect"]),

@@ -3,12 +3,15 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 include!(concat!(env!("OUT_DIR"), "/content.rs"));
 
 /// One file of content larger than this is refused: nobody writes a rule of that size by hand.
 const FILE_LIMIT: u64 = 4 << 20;
+/// So few files are not worth a thread.
+const FEW: usize = 64;
 
 /// Files of content by their name below the content folder (`rules/okta/mfa_fatigue.yml`).
 #[derive(Debug, Clone, Default)]
@@ -74,16 +77,35 @@ impl Content {
     }
 }
 
-/// Reads every YAML file below the given files and folders, in order.
+/// Reads every YAML file below the given files and folders, in order. A rule set is thousands of small
+/// files, and a person waits for them: they are read on every core.
 pub(crate) fn read_yaml(paths: &[PathBuf], problems: &mut Vec<String>) -> Vec<Text> {
-    let mut texts = Vec::new();
+    let mut files = Vec::new();
     for path in paths {
-        let files = if path.is_dir() { yaml_files(path, problems) } else { vec![path.clone()] };
-        for file in files {
-            match read_text(&file) {
-                Ok(text) => texts.push(Text { path: file.display().to_string(), text }),
-                Err(problem) => problems.push(problem),
-            }
+        if path.is_dir() {
+            files.append(&mut yaml_files(path, problems));
+        } else {
+            files.push(path.clone());
+        }
+    }
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let part = files.len().div_ceil(cores).max(FEW);
+    let texts = |part: &[PathBuf]| part.iter().map(|path| read_text(path)).collect::<Vec<_>>();
+    let read: Vec<_> = std::thread::scope(|scope| {
+        let mut parts = files.chunks(part);
+        let first = parts.next().unwrap_or_default();
+        let others: Vec<_> = parts.map(|part| scope.spawn(move || texts(part))).collect();
+        let mut read = texts(first);
+        for other in others {
+            read.extend(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        }
+        read
+    });
+    let mut texts = Vec::with_capacity(files.len());
+    for (path, read) in files.iter().zip(read) {
+        match read {
+            Ok(text) => texts.push(Text { path: path.display().to_string(), text }),
+            Err(problem) => problems.push(problem),
         }
     }
     texts
@@ -92,11 +114,13 @@ pub(crate) fn read_yaml(paths: &[PathBuf], problems: &mut Vec<String>) -> Vec<Te
 /// Reads a text file that a person wrote, bounded.
 pub(crate) fn read_text(path: &Path) -> Result<String, String> {
     let say = |what: String| format!("{}: {what}", path.display());
-    let size = fs::metadata(path).map_err(|e| say(format!("cannot be read: {e}")))?.len();
-    if size > FILE_LIMIT {
-        return Err(say(format!("is {} MiB; content files end at 4 MiB", size >> 20)));
+    let mut bytes = Vec::new();
+    let mut file = fs::File::open(path).map_err(|e| say(format!("cannot be read: {e}")))?;
+    let read = file.by_ref().take(FILE_LIMIT + 1).read_to_end(&mut bytes);
+    read.map_err(|e| say(format!("cannot be read: {e}")))?;
+    if bytes.len() as u64 > FILE_LIMIT {
+        return Err(say("is larger than 4 MiB, where content files end".to_owned()));
     }
-    let bytes = fs::read(path).map_err(|e| say(format!("cannot be read: {e}")))?;
     String::from_utf8(bytes)
         .map_err(|e| say(format!("is not UTF-8 text (byte {})", e.utf8_error().valid_up_to())))
 }
@@ -119,7 +143,7 @@ fn yaml_files(folder: &Path, problems: &mut Vec<String>) -> Vec<PathBuf> {
         };
         for entry in entries.flatten() {
             let path = entry.path();
-            if path.is_dir() && !path.is_symlink() {
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
                 open.push(path);
             } else if is_content(&path) {
                 found.push(path);

@@ -450,7 +450,6 @@ impl Loader {
                 self.problems.push(problem);
             }
         }
-        table.seal();
         let rules = rules
             .into_iter()
             .zip(&infos)

@@ -1,6 +1,7 @@
 //! The questions of all rules, each kept once.
 
-use rustc_hash::FxHashMap;
+use indexmap::IndexSet;
+use rustc_hash::{FxBuildHasher, FxHashMap};
 
 use crate::ask::Test;
 use crate::expr::Members;
@@ -24,8 +25,7 @@ pub(crate) struct Ask {
 pub(crate) struct Table {
     fields: Vec<Box<str>>,
     field_numbers: FxHashMap<Box<str>, u32>,
-    asks: Vec<Ask>,
-    ask_numbers: FxHashMap<Ask, u32>,
+    asks: IndexSet<Ask, FxBuildHasher>,
     members: Vec<Members>,
 }
 
@@ -34,8 +34,7 @@ impl Default for Table {
         Self {
             fields: vec!["".into(), ".".into()],
             field_numbers: FxHashMap::default(),
-            asks: Vec::new(),
-            ask_numbers: FxHashMap::default(),
+            asks: IndexSet::default(),
             members: Vec::new(),
         }
     }
@@ -56,15 +55,7 @@ impl Table {
 
     /// The number of a question.
     pub(crate) fn ask(&mut self, field: u32, test: Test) -> u32 {
-        let next = self.asks.len() as u32;
-        let ask = Ask { field, test };
-        match self.ask_numbers.entry(ask) {
-            std::collections::hash_map::Entry::Occupied(found) => *found.get(),
-            std::collections::hash_map::Entry::Vacant(place) => {
-                self.asks.push(place.key().clone());
-                *place.insert(next)
-            }
-        }
+        self.asks.insert_full(Ask { field, test }).0 as u32
     }
 
     /// The number of a question about a list's members.
@@ -80,17 +71,11 @@ impl Table {
 
     /// A question by its number.
     pub(crate) fn get(&self, ask: u32) -> Option<&Ask> {
-        self.asks.get(ask as usize)
+        self.asks.get_index(ask as usize)
     }
 
     /// A question about members by its number.
     pub(crate) fn get_members(&self, number: u32) -> Option<&Members> {
         self.members.get(number as usize)
-    }
-
-    /// Drops what is needed for building alone.
-    pub(crate) fn seal(&mut self) {
-        self.ask_numbers = FxHashMap::default();
-        self.asks.shrink_to_fit();
     }
 }

@@ -105,13 +105,17 @@ pub fn triage_decided(
         .zip(&weighed)
         .map(|(draft, weighed)| gather::Case { draft, weighed })
         .collect();
-    let mut told: Vec<Told> = gather::gather(&cases, decisions, policy)
-        .iter()
-        .map(|part| incidents::tell(part, &cases, &book, policy))
-        .collect();
+    // Alerts are told beside the incidents: neither needs the other's words.
+    let (alerts, mut told) = std::thread::scope(|scope| {
+        let alerts = scope.spawn(|| drafts.iter().map(|draft| draft.alert(policy)).collect());
+        let told: Vec<Told> = gather::gather(&cases, decisions, policy)
+            .iter()
+            .map(|part| incidents::tell(part, &cases, &book, policy))
+            .collect();
+        (alerts.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), told)
+    });
     told.sort_by_key(|told| gravity(&told.incident));
     let (incidents, ties) = told.into_iter().map(|told| (told.incident, told.ties)).unzip();
-    let alerts = drafts.iter().map(|draft| draft.alert(policy)).collect();
     Triaged { alerts, incidents, ties, common: book.common(policy) }
 }
 

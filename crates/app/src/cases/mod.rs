@@ -6,12 +6,16 @@ mod asking;
 mod floor;
 mod incidents;
 mod once;
+mod rules;
 mod senders;
+mod trying;
 mod words;
 
 pub(crate) use asking::AT_ONCE;
 pub use asking::{Asked, HuntAsked};
 pub use once::{Once, Ticket};
+pub use rules::{RuleChecked, RuleRemoved, RuleSaved, RuleSeen, RuleText};
 pub(crate) use senders::Gate;
 pub use senders::{Delivering, Load, SenderMade};
-pub use words::{ColumnWord, FunctionWord, RuleText, TechniqueWord, Words};
+pub use trying::{RuleOnTrial, RuleTried};
+pub use words::{ColumnWord, FunctionWord, TechniqueWord, Words};

@@ -67,8 +67,8 @@ async function read<T>(response: Response): Promise<T> {
 
 export const get = async <T>(path: string, signal?: AbortSignal): Promise<T> =>
   read<T>(await send('GET', path, undefined, signal));
-export const post = async <T>(path: string, body: unknown = {}): Promise<T> =>
-  read<T>(await send('POST', path, body));
+export const post = async <T>(path: string, body: unknown = {}, signal?: AbortSignal): Promise<T> =>
+  read<T>(await send('POST', path, body, signal));
 export const put = async <T>(path: string, body: unknown): Promise<T> => read<T>(await send('PUT', path, body));
 export const patch = async <T>(path: string, body: unknown): Promise<T> =>
   read<T>(await send('PATCH', path, body));

@@ -2,6 +2,7 @@
 //! would write who means ill.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use app::ledger::Role;
@@ -267,7 +268,7 @@ async fn hostile_texts_are_refused_with_a_sentence() {
         let mut bomb = "a: &a [x,x,x,x,x,x,x,x,x]\n".to_owned();
         for (one, two) in "abcdefgh".chars().zip("bcdefghi".chars()) {
             let all = format!("*{one},").repeat(9);
-            bomb += &format!("{two}: &{two} [{all}]\n");
+            writeln!(bomb, "{two}: &{two} [{all}]").unwrap();
         }
         format!("{text}{bomb}")
     };

@@ -149,6 +149,8 @@ pub(crate) const ROUTES: &[Route] = routes! {
     GET "/api/v1/incidents/{id}/merges" May(Read) => incidents::merges,
         "The merges that an incident took part in";
     POST "/api/v1/merges/{id}/undo" May(Decide) => incidents::undo_merge, "Undoes a merge";
+    GET "/api/v1/incidents/{id}/report" May(Read) => incidents::report,
+        "A report of an incident: HTML, PDF, Markdown or JSON";
     GET "/api/v1/incidents/{id}/comments" May(Read) => incidents::comments,
         "Comments on an incident";
     POST "/api/v1/incidents/{id}/comments" May(Decide) => incidents::comment,

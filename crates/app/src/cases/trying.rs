@@ -104,7 +104,7 @@ pub struct RuleOnTrial {
 }
 
 /// Says that nobody waits any more, when it is dropped.
-struct Waiting(Arc<AtomicBool>);
+pub(super) struct Waiting(pub(super) Arc<AtomicBool>);
 
 impl Drop for Waiting {
     fn drop(&mut self) {

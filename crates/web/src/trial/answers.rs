@@ -241,6 +241,12 @@ async fn work(walk: &mut Walk, alerts: &[String]) {
     walk.to("POST", "/api/v1/incidents/{id}/alerts", one, json!({ "add": [alert] })).await;
     walk.to("POST", "/api/v1/incidents/{id}/comments", one, json!({ "text": "…" })).await;
     walk.to("GET", "/api/v1/incidents/{id}/comments", one, Value::Null).await;
+    for form in ["html", "pdf", "markdown", "json"] {
+        let parts = format!("{one}/report?form={form}");
+        let said = walk.session.get(&walk.house, &format!("/api/v1/incidents/{parts}")).await;
+        assert_eq!(said.status, 200, "{form}");
+        walk.seen.push(Seen { operation: "incidents_report".to_owned(), said });
+    }
     let task = json!({ "title": "Look", "assignee": "anna", "due": "2999-01-01T00:00:00Z" });
     let task = walk.to("POST", "/api/v1/incidents/{id}/tasks", one, task).await;
     let id = task["task_id"].as_str().unwrap().to_owned();

@@ -474,6 +474,44 @@ story('a rule from elsewhere is saved as a copy, on a phone too, and a hostile o
   assert.deepEqual(await anna.evaluate(() => [window.pwned, document.querySelectorAll('img:not([src="/mark.svg"])').length]), [undefined, 0]);
 });
 
+story('an incident becomes a report, to look at and to keep, and nothing in it runs', async () => {
+  const incidents = (await ask(anna, '/incidents?order=gravest&status=new,in_progress,contained,resolved')).items;
+  const grave = incidents.find((i) => !i.by_hand);
+  await anna.goto(`${URL}/incidents/${grave.incident_id}`);
+  await anna.getByRole('button', { name: /^Report/ }).waitFor();
+  const kept = {};
+  for (const [name, ending] of [['HTML', 'html'], ['PDF', 'pdf'], ['Markdown', 'md'], ['JSON', 'json']]) {
+    await anna.keyboard.press('r');
+    const dialog = anna.getByRole('dialog', { name: 'A report of this incident' });
+    await dialog.getByRole('radio', { name: new RegExp(`^${name}`) }).check();
+    if (name === 'HTML') await axe(anna, 'the dialog for a report');
+    const [file] = await Promise.all([anna.waitForEvent('download'), dialog.getByRole('button', { name: 'Download' }).click()]);
+    assert.equal(file.suggestedFilename(), `incident-${grave.number}.${ending}`);
+    kept[name] = await readFile(await file.path());
+    await dialog.waitFor({ state: 'hidden' });
+  }
+  assert.ok(kept.PDF.subarray(0, 5).toString().startsWith('%PDF'), 'a PDF');
+  const told = JSON.parse(kept.JSON);
+  assert.equal(told.title, grave.told.title);
+  assert.ok(told.figures.every((figure) => figure.query), 'each figure says how to ask again');
+  assert.ok(told.cases[0].story.every((moment) => moment.parcel && moment.origin), 'each step leads to its bytes');
+  assert.ok(kept.Markdown.toString().includes('Key figures'), 'Markdown');
+  assert.ok(kept.HTML.toString().startsWith('<!doctype html>'), 'HTML');
+  await anna.keyboard.press('r');
+  const [shown] = await Promise.all([anna.context().waitForEvent('page'), anna.getByRole('link', { name: 'Look at it in the browser' }).click()]);
+  await shown.getByRole('heading', { name: 'Key figures' }).waitFor();
+  assert.equal(await shown.evaluate(() => self.origin), 'null', 'it has no rights of the floor');
+  await shown.close();
+  await anna.keyboard.press('Escape');
+  const hostile = incidents.find((i) => (i.title ?? i.told.title).includes('onerror'));
+  const evil = await anna.context().newPage();
+  await evil.goto(`${URL}/api/v1/incidents/${hostile.incident_id}/report?show=true`);
+  await evil.getByText('onerror').first().waitFor();
+  const found = await evil.evaluate(() => [window.pwned, document.images.length, document.querySelectorAll('iframe, object, embed, link, base, form').length]);
+  assert.deepEqual(found, [undefined, 0, 0]);
+  await evil.close();
+});
+
 test('no page failed, broke the policy, opened a dialog or asked another host', () => {
   assert.deepEqual(faults, []);
 });

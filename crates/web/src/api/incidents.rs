@@ -113,7 +113,7 @@ pub(crate) enum ReportForm {
 pub(crate) struct ReportQuery {
     /// The form; `html` unless said.
     form: ReportForm,
-    /// To look at it in the browser; it is a file to keep unless said.
+    /// To look at it in the browser, in HTML; other forms, and HTML unless said, are files to keep.
     show: bool,
 }
 
@@ -130,7 +130,7 @@ pub(crate) async fn report(
         ReportForm::Json => "json",
     };
     let report = floor.incident_report(&came.caller, id, name).await?;
-    Ok(ReportFile { report, show: query.show })
+    Ok(ReportFile { report, show: query.show && matches!(query.form, ReportForm::Html) })
 }
 
 /// A report as a file. What senders wrote is in it, so a browser that shows it runs no script for it, gives it no

@@ -100,7 +100,8 @@ async fn a_report_is_made_in_every_form_and_nothing_in_it_runs() {
     assert!(page.contains("Odd") && page.contains("An intruder") && !page.contains("<script>"));
     assert!(!page.contains("a secret between us"), "notes stay on the floor");
 
-    let said = form(&house, &vera, &id, "?form=pdf").await;
+    let said = form(&house, &vera, &id, "?form=pdf&show=true").await;
+    assert!(said.header("content-disposition").starts_with("attachment; "));
     assert_eq!(said.header("content-type"), "application/pdf");
     assert!(said.body.starts_with(b"%PDF"));
     let file = house.folder.path().join("report.pdf");

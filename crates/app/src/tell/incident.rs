@@ -35,7 +35,7 @@ pub(crate) fn of_incident(asker: &Asker, stages: &Stages, told: Told) -> Result<
     let Told { row, mut alerts, left_out, findings, work } = told;
     alerts.sort_by_key(|alert| (alert.first_time, alert.alert_id));
     let mut document = Document { generated_at: crate::now(), ..Document::default() };
-    document.title = row.title().to_owned();
+    row.title().clone_into(&mut document.title);
     document.versions = versions(stages);
     document.events = asker.count("SELECT count(*) FROM events")?;
     document.data_window = window(asker)?;

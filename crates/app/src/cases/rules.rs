@@ -99,7 +99,7 @@ impl Floor {
         let rule = self.all_rules().into_iter().find(|rule| *rule.info.id == *id);
         let rule = rule.ok_or_else(|| Failure::new(Kind::NotFound, "no rule has that id"))?;
         let content = self.0.content.get();
-        let mut texts = content.texts.rules().iter();
+        let mut texts = content.texts.rules().iter().rev();
         let text = texts.find(|text| text.path == *rule.info.path).map(|text| text.text.clone());
         let text = text.unwrap_or_default();
         Ok(RuleText { rule, version: version(&text), text })

@@ -113,7 +113,8 @@ pub(crate) fn edit(inner: &Inner, actor: &Actor, edit: &Edit) -> Result<Edited, 
 fn standing<'l>(inner: &Inner, loaded: &'l Loaded, id: &str) -> Option<Standing<'l>> {
     let info = loaded.stages.rules.list().iter().find(|info| *info.id == *id)?;
     let own = saved(inner, &info.path);
-    let mut texts = loaded.texts.rules().iter();
+    // The same file may be named twice; what was loaded last counts.
+    let mut texts = loaded.texts.rules().iter().rev();
     let text = texts.find(|text| text.path == *info.path).map(|text| text.text.as_str());
     Some(Standing { path: &info.path, text: text.unwrap_or_default(), own })
 }

@@ -169,6 +169,35 @@ async fn what_comes_from_elsewhere_is_replaced_and_never_written_over() {
     house.floor.close().await;
 }
 
+/// What somebody else left half written on the disk neither holds a rule up nor comes into force with it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broken_file_elsewhere_holds_nothing_up() {
+    let house = House::open().await;
+    let session = Session::of(&house.log_in("anna", PASSWORD).await.0);
+    std::fs::write(house.folder.path().join("rule.yml"), "title: [").unwrap();
+    let saved = save(&house, &session, MINE, &rule(MINE, "One", "one"), 0).await;
+    assert_eq!(saved.status, StatusCode::OK, "{}", detail(&saved));
+    assert_eq!(saved.json()["loaded"], 2);
+    let kept = session.get(&house, &format!("/api/v1/rules/{KNOWN}")).await.json();
+    assert_eq!(kept["text"], RULE, "what was in force stays");
+    // A file that somebody lays into the folder by hand is one of those that were saved here.
+    std::fs::write(house.folder.path().join("rule.yml"), RULE).unwrap();
+    let folder = house.folder.path().join("data/content/rules");
+    let text = RULE.replace("An intruder", "By hand");
+    std::fs::write(folder.join("by-hand.yml"), &text).unwrap();
+    session.json(&house, "POST", "/api/v1/content/reload", &json!({})).await;
+    let mine = session.get(&house, &format!("/api/v1/rules/{KNOWN}")).await.json();
+    assert_eq!(
+        (&mine["rule"]["title"], &mine["rule"]["saved_here"]),
+        (&json!("By hand"), &json!(true))
+    );
+    let changed = text.replace("By hand", "By the page");
+    let saved = save(&house, &session, KNOWN, &changed, mine["version"].clone()).await;
+    assert_eq!(saved.status, StatusCode::OK, "{}", detail(&saved));
+    assert_eq!(std::fs::read_to_string(folder.join("by-hand.yml")).unwrap(), changed);
+    house.floor.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_two_who_edit_the_slower_one_is_told() {
     let house = House::open().await;

@@ -8,11 +8,11 @@ use std::collections::BTreeMap;
 
 use ledger::IncidentRow;
 use model::{Alert, EntityKind, Finding, FindingId, Level};
-use report::{Case, Document, Figure, Note, RuleCount};
+use report::{Case, Document, Figure, Note, RuleCount, Span};
 
 use super::method::{LastRun, limits, method};
 use super::story::{First, Places, chosen, firsts, story};
-use super::{grouped, tell_evidence, versions, volume, window};
+use super::{grouped, tell_evidence, versions, volume};
 use crate::ask::Asker;
 use crate::failure::Failure;
 use crate::stages::Stages;
@@ -37,8 +37,7 @@ pub(crate) fn of_incident(asker: &Asker, stages: &Stages, told: Told) -> Result<
     let mut document = Document { generated_at: crate::now(), ..Document::default() };
     row.title().clone_into(&mut document.title);
     document.versions = versions(stages);
-    document.events = asker.count("SELECT count(*) FROM events")?;
-    document.data_window = window(asker)?;
+    document.delivered = true;
     let shown = chosen(&alerts);
     let mut first = firsts(asker, &shown)?;
     first.extend(findings.iter().map(|(id, finding)| (*id, First::from(finding))));
@@ -63,6 +62,10 @@ pub(crate) fn of_incident(asker: &Asker, stages: &Stages, told: Told) -> Result<
     document.cases = vec![case(&row, alerts, story)];
     document.volume = volume(asker, &document)?;
     tell_evidence(asker, &parcels, &only("parcel_digest"), &mut document)?;
+    document.events = document.evidence.iter().map(|row| row.events).sum();
+    let spans = document.evidence.iter().filter_map(|row| row.span);
+    document.data_window = spans
+        .reduce(|all, one| Span { first: all.first.min(one.first), last: all.last.max(one.last) });
     document.method = method(stages, &run);
     if let Some(collection) = document.method.first_mut() {
         "Every delivery was hashed with SHA-256 and brought to the disk before it was acknowledged, and \

@@ -71,6 +71,7 @@ async fn a_report_is_made_in_every_form_and_nothing_in_it_runs() {
     assert_eq!(moment["offset"], 0, "{moment}");
     assert_eq!(moment["parcel"], told["evidence"][0]["parcel"]["digest"], "{moment}");
     assert_eq!(told["evidence"].as_array().unwrap().len(), 1);
+    assert_eq!((&told["events"], &told["delivered"]), (&json!(1), &json!(true)));
 
     // HTML: a file to keep, or something to look at that has no rights.
     let said = form(&house, &vera, &id, "").await;
@@ -97,6 +98,7 @@ async fn a_report_is_made_in_every_form_and_nothing_in_it_runs() {
     let said = form(&house, &vera, &id, "?form=markdown").await;
     assert_eq!(said.header("content-type"), "text/markdown; charset=utf-8");
     let page = text(&said);
+    assert!(page.contains("1 event from 1 delivery"), "{page}");
     assert!(page.contains("Odd") && page.contains("An intruder") && !page.contains("<script>"));
     assert!(!page.contains("a secret between us"), "notes stay on the floor");
 

@@ -1,6 +1,7 @@
 // Whole stories, told in a browser before the real program. They build on each other, in this order.
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import { after, test } from 'node:test';
 import { EVIDENCE, LINK, PASSWORD, URL, ask, close, deliver, faults, logIn, open, settled, until } from './floor.js';
 
@@ -11,6 +12,14 @@ const HOSTILE = `"'><img src=x onerror="window.pwned=1"><script>window.pwned=1</
 let anna;
 let token;
 after(close);
+
+/** No serious violation of WCAG that axe-core finds in what is shown. */
+async function axe(page, name) {
+  await page.evaluate(await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8'));
+  const found = await page.evaluate(() => window.axe.run(document, { resultTypes: ['violations'] }));
+  const wrong = found.violations.filter((v) => ['serious', 'critical'].includes(v.impact));
+  assert.deepEqual(wrong.map((v) => `${v.id}: ${v.nodes.slice(0, 3).map((n) => n.html.slice(0, 160)).join(' | ')}`), [], name);
+}
 
 let broken = false;
 /** A chapter; what comes after one that went wrong is not told. */
@@ -338,6 +347,169 @@ story('every surface shows its values by the one that pivots', async () => {
     await anna.keyboard.press('Escape');
     await menu.waitFor({ state: 'hidden' });
   }
+});
+
+/** A rule that somebody writes; its id is of their making. */
+const RULE_ID = '7d1f0c52-8b1e-4c7a-9a53-2f1e0d9c8b7a';
+const RULE = `title: Wilma reads
+id: ${RULE_ID}
+status: test
+description: Somebody called Wilma does something.
+logsource:
+    product: kubernetes
+    service: audit
+detection:
+    selection:
+        user.username: wilma
+    condition: wards
+level: high
+`;
+const audit = (who) => `${JSON.stringify({
+  kind: 'Event', apiVersion: 'audit.k8s.io/v1', level: 'Metadata', auditID: 'ad797c9b-bdae-5fb3-88f9-65bb5849c1be',
+  stage: 'ResponseComplete', requestURI: '/api/v1/namespaces/mail/configmaps/one', verb: 'get', user: { username: who, groups: ['all'] },
+  sourceIPs: ['192.0.2.44'], userAgent: 'kubectl', objectRef: { resource: 'configmaps', namespace: 'mail', name: 'one' },
+  responseStatus: { metadata: {}, code: 200 }, requestReceivedTimestamp: '2026-10-14T06:00:57.093441Z', stageTimestamp: '2026-10-14T06:00:57.100441Z',
+})}\n`;
+const written = (page) => page.getByLabel('The rule in YAML');
+async function write(page, text) {
+  await written(page).click();
+  await page.keyboard.press('Control+a');
+  await page.keyboard.insertText(text);
+}
+
+story('a rule is written, tried on what came, saved, and fires on what comes', async () => {
+  await deliver(token, audit('wilma'));
+  await anna.goto(`${URL}/rules`);
+  await anna.getByRole('button', { name: /^New rule/ }).waitFor();
+  await anna.keyboard.press('n');
+  await written(anna).waitFor();
+  await anna.getByText('Nothing is wrong with it.').waitFor();
+  await anna.goto(`${anna.url()}&${DAYS}`);
+  // A mistake is shown where it is, and leads there.
+  await write(anna, RULE);
+  const problem = anna.getByRole('button', { name: /11:16 the condition names `wards`/ });
+  await problem.waitFor();
+  assert.equal(await anna.locator('.cm-mistake').textContent(), 'wards');
+  assert.ok(await anna.getByRole('button', { name: /^Test/ }).isDisabled());
+  await problem.focus();
+  await anna.keyboard.press('Enter');
+  await anna.keyboard.press('Control+Delete');
+  await anna.keyboard.type('selection');
+  await anna.getByText('Nothing is wrong with it.').waitFor();
+  // What is typed survives a reload.
+  await anna.reload();
+  await anna.getByText('not saved; kept in this browser').waitFor();
+  await written(anna).getByText('selection').last().waitFor();
+  // Tried, by the keyboard, on what came before: shown as values and events are shown everywhere.
+  await anna.getByText('Nothing is wrong with it.').waitFor();
+  await written(anna).click();
+  await anna.keyboard.press('Control+Enter');
+  const trial = anna.getByRole('region', { name: 'Tried on the lake' });
+  await trial.getByText(/events that it is for were looked at/).waitFor();
+  assert.match(await trial.locator('dl').textContent(), /Matches1/);
+  await trial.getByRole('button', { name: 'wilma' }).click();
+  await anna.getByRole('menuitem', { name: 'Include in the search' }).waitFor();
+  await anna.keyboard.press('Escape');
+  await trial.getByRole('button', { name: 'The event' }).click();
+  await anna.getByRole('region', { name: 'The event' }).getByText('actor_user_name').waitFor();
+  await axe(anna, 'the editor with what was found');
+  assert.deepEqual((await ask(anna, `/alerts?rule=${RULE_ID}`)).items, [], 'nobody is alerted by trying');
+  // Saved, it fires on what comes.
+  await written(anna).click();
+  await anna.keyboard.press('Control+s');
+  await anna.getByText(/^Saved; \d+ rules are in force/).waitFor();
+  await until('the address is of the rule', async () => anna.url().includes(RULE_ID));
+  await deliver(token, audit('wilma'));
+  await anna.goto(`${URL}/alerts?state=any&rule=${RULE_ID}`);
+  await rows(anna).filter({ hasText: 'Wilma reads' }).waitFor();
+  // Somebody else was faster: both texts are there, and nothing is lost.
+  await anna.goto(`${URL}/rules?edit=${RULE_ID}`);
+  await written(anna).getByText('Wilma reads').waitFor();
+  const saved = await anna.evaluate(async (id) => {
+    const me = await (await fetch('/api/v1/me')).json();
+    const rule = await (await fetch(`/api/v1/rules/${id}`)).json();
+    const text = rule.text.replace('Wilma reads', 'Wilma reads, said Ben');
+    const headers = { 'content-type': 'application/json', 'x-csrf-token': me.csrf };
+    return (await fetch(`/api/v1/rules/${id}`, { method: 'PUT', headers, body: JSON.stringify({ text, expected: rule.version }) })).status;
+  }, RULE_ID);
+  assert.equal(saved, 200);
+  await write(anna, RULE.replace('wards', 'selection').replace('Wilma reads', 'Wilma reads, said Anna'));
+  await anna.getByText('Nothing is wrong with it.').waitFor();
+  await anna.getByRole('button', { name: /^Save/ }).click();
+  await anna.getByText('Somebody else saved this rule while you wrote.').waitFor();
+  await anna.getByLabel('What somebody else saved').getByText('said Ben').waitFor();
+  await axe(anna, 'two who edit');
+  await anna.getByRole('button', { name: 'Save mine in its place' }).click();
+  await anna.getByRole('heading', { name: 'Wilma reads, said Anna' }).waitFor();
+  // Taken away it is gone.
+  await anna.getByRole('button', { name: 'Take away' }).click();
+  await anna.getByRole('dialog').getByRole('button', { name: 'Take away' }).click();
+  await anna.getByText('Taken away', { exact: true }).waitFor();
+  assert.equal((await ask(anna, `/rules/${RULE_ID}`)).status, 404);
+});
+
+story('a rule from elsewhere is saved as a copy, on a phone too, and a hostile one is only text', async () => {
+  const [rule] = (await ask(anna, '/rules?limit=500')).items.filter((r) => r.path.startsWith('built-in:') && !r.correlation);
+  const phone = await open({ width: 390, height: 800, theme: 'light' });
+  await logIn(phone);
+  await phone.goto(`${URL}/rules?edit=${rule.id}`);
+  await written(phone).waitFor();
+  await phone.getByText('Nothing is wrong with it.').waitFor();
+  await written(phone).click();
+  await phone.keyboard.press('Control+End');
+  await phone.keyboard.type('# looked through');
+  await phone.getByText(/is not written over: what you save is a copy/).waitFor();
+  assert.ok(await phone.evaluate(() => document.documentElement.scrollWidth <= innerWidth), 'nothing is wider than the phone');
+  await axe(phone, 'the editor on a phone');
+  await phone.getByRole('button', { name: /^Save/ }).click();
+  await phone.getByText(/^Saved here. It replaces the rule of this id in/).waitFor();
+  await phone.getByRole('button', { name: 'Take away' }).click();
+  await phone.getByRole('dialog').getByRole('button', { name: 'Take away' }).click();
+  await phone.getByText(/the one in built-in:.* is in force again/).waitFor();
+  await phone.context().close();
+  const hostile = (await ask(anna, '/rules?limit=500')).items.find((r) => r.title.includes('onerror'));
+  await anna.goto(`${URL}/rules?edit=${hostile.id}`);
+  await written(anna).getByText('onerror').waitFor();
+  await settled(anna);
+  assert.deepEqual(await anna.evaluate(() => [window.pwned, document.querySelectorAll('img:not([src="/mark.svg"])').length]), [undefined, 0]);
+});
+
+story('an incident becomes a report, to look at and to keep, and nothing in it runs', async () => {
+  const incidents = (await ask(anna, '/incidents?order=gravest&status=new,in_progress,contained,resolved')).items;
+  const grave = incidents.find((i) => !i.by_hand);
+  await anna.goto(`${URL}/incidents/${grave.incident_id}`);
+  await anna.getByRole('button', { name: /^Report/ }).waitFor();
+  const kept = {};
+  for (const [name, ending] of [['HTML', 'html'], ['PDF', 'pdf'], ['Markdown', 'md'], ['JSON', 'json']]) {
+    await anna.keyboard.press('r');
+    const dialog = anna.getByRole('dialog', { name: 'A report of this incident' });
+    await dialog.getByRole('radio', { name: new RegExp(`^${name}`) }).check();
+    if (name === 'HTML') await axe(anna, 'the dialog for a report');
+    const [file] = await Promise.all([anna.waitForEvent('download'), dialog.getByRole('button', { name: 'Download' }).click()]);
+    assert.equal(file.suggestedFilename(), `incident-${grave.number}.${ending}`);
+    kept[name] = await readFile(await file.path());
+    await dialog.waitFor({ state: 'hidden' });
+  }
+  assert.ok(kept.PDF.subarray(0, 5).toString().startsWith('%PDF'), 'a PDF');
+  const told = JSON.parse(kept.JSON);
+  assert.equal(told.title, grave.told.title);
+  assert.ok(told.figures.every((figure) => figure.query), 'each figure says how to ask again');
+  assert.ok(told.cases[0].story.every((moment) => moment.parcel && moment.origin), 'each step leads to its bytes');
+  assert.ok(kept.Markdown.toString().includes('Key figures'), 'Markdown');
+  assert.ok(kept.HTML.toString().startsWith('<!doctype html>'), 'HTML');
+  await anna.keyboard.press('r');
+  const [shown] = await Promise.all([anna.context().waitForEvent('page'), anna.getByRole('link', { name: 'Look at it in the browser' }).click()]);
+  await shown.getByRole('heading', { name: 'Key figures' }).waitFor();
+  assert.equal(await shown.evaluate(() => self.origin), 'null', 'it has no rights of the floor');
+  await shown.close();
+  await anna.keyboard.press('Escape');
+  const hostile = incidents.find((i) => (i.title ?? i.told.title).includes('onerror'));
+  const evil = await anna.context().newPage();
+  await evil.goto(`${URL}/api/v1/incidents/${hostile.incident_id}/report?show=true`);
+  await evil.getByText('onerror').first().waitFor();
+  const found = await evil.evaluate(() => [window.pwned, document.images.length, document.querySelectorAll('iframe, object, embed, link, base, form').length]);
+  assert.deepEqual(found, [undefined, 0, 0]);
+  await evil.close();
 });
 
 test('no page failed, broke the policy, opened a dialog or asked another host', () => {

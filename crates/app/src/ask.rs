@@ -143,7 +143,7 @@ pub(crate) fn answer(
 
 /// Reads `--since` and `--until`: an instant, a day (its first moment), a time without a zone (UTC), or
 /// a span that counts back from now.
-fn instant(
+pub(crate) fn instant(
     text: Option<&str>,
     flag: &str,
     now: model::Micros,

@@ -33,7 +33,8 @@ use model::Micros;
 
 pub use ask::{Answered, Question, find_hunt, hunts, on_interrupt, query, run_hunt};
 pub use cases::{
-    Asked, ColumnWord, Delivering, FunctionWord, HuntAsked, Load, Once, RuleText, SenderMade,
+    Asked, ColumnWord, Delivering, FunctionWord, HuntAsked, IncidentReport, Load, Once,
+    RuleChecked, RuleOnTrial, RuleRemoved, RuleSaved, RuleSeen, RuleText, RuleTried, SenderMade,
     TechniqueWord, Ticket, Words,
 };
 pub use collect::Input;

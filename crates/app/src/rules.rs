@@ -31,7 +31,7 @@ impl RulesChecked {
 }
 
 /// The log sources that events of the known sources can have.
-fn logsources(stages: &Stages) -> Vec<LogSource> {
+pub(crate) fn logsources(stages: &Stages) -> Vec<LogSource> {
     let all: BTreeSet<LogSource> = stages
         .normalizer
         .definitions()

@@ -23,6 +23,8 @@ pub struct RuleChoice {
     pub only_paths: bool,
     /// A JSON file with the values that stand for `%placeholder%`s in rules: `{"name": ["value"]}`.
     pub placeholders: Option<PathBuf>,
+    /// A folder of rules that come last and replace those of the same id: what people saved on a floor.
+    pub own: Option<PathBuf>,
 }
 
 impl RuleChoice {
@@ -96,9 +98,14 @@ impl Stages {
 /// What is to be compiled, as text.
 pub(crate) struct Texts {
     sources: Vec<SourceText>,
+    /// The rule files; those of this floor's own come last.
     rules: Vec<RuleText>,
+    /// Where this floor's own rules begin, and lie.
+    own: (usize, Option<PathBuf>),
     rule_sets: Vec<(String, usize)>,
     placeholders: Placeholders,
+    /// The text that the placeholders stand in.
+    placeholder_text: String,
     unread: Vec<String>,
     digest: String,
 }
@@ -107,18 +114,6 @@ impl Texts {
     /// Reads the content's definitions and the chosen rules. What cannot be read is listed.
     pub(crate) fn gather(content: &Content, choice: &RuleChoice) -> Self {
         let mut unread = content.problems.clone();
-        let mut hasher = Hasher::new("content").part(env!("CARGO_PKG_VERSION").as_bytes());
-        let mut sources = Vec::new();
-        for (name, text) in content.below("sources") {
-            hasher = hasher.part(name.as_bytes()).part(text.text.as_bytes());
-            if name.ends_with("/source.yml") {
-                sources.push(SourceText {
-                    name: name.split('/').nth(1).unwrap_or(name).to_owned(),
-                    path: text.path.clone(),
-                    text: text.text.clone(),
-                });
-            }
-        }
         let mut texts = Vec::new();
         let mut rule_sets = Vec::new();
         if !choice.only_paths {
@@ -132,23 +127,78 @@ impl Texts {
             rule_sets.push((path.display().to_string(), found.len()));
             texts.extend(found);
         }
-        let mut rules = Vec::with_capacity(texts.len());
-        for text in texts {
-            hasher = hasher.part(text.text.as_bytes());
-            rules.push(RuleText { path: text.path, text: text.text });
+        let own = (texts.len(), choice.own.clone());
+        if let Some(folder) = choice.own.as_ref().filter(|folder| folder.is_dir()) {
+            texts.extend(read_yaml(std::slice::from_ref(folder), &mut unread));
         }
-        let mut placeholders = Placeholders::new();
+        let rules = texts.into_iter().map(|text| RuleText { path: text.path, text: text.text });
+        let (mut placeholders, mut placeholder_text) = (Placeholders::new(), String::new());
         if let Some(path) = &choice.placeholders {
             match read_placeholders(path) {
-                Ok((text, read)) => {
-                    hasher = hasher.part(text.as_bytes());
-                    placeholders = read;
-                }
+                Ok((text, read)) => (placeholder_text, placeholders) = (text, read),
                 Err(problem) => unread.push(problem),
             }
         }
-        let digest = crate::hex(&hasher.finish());
-        Self { sources, rules, rule_sets, placeholders, unread, digest }
+        Self {
+            sources: Vec::new(),
+            rules: rules.collect(),
+            own,
+            rule_sets,
+            placeholders,
+            placeholder_text,
+            unread,
+            digest: String::new(),
+        }
+        .of(content)
+    }
+
+    /// With the definitions of a content, and the digest of everything.
+    fn of(mut self, content: &Content) -> Self {
+        let mut hasher = Hasher::new("content").part(env!("CARGO_PKG_VERSION").as_bytes());
+        self.sources.clear();
+        for (name, text) in content.below("sources") {
+            hasher = hasher.part(name.as_bytes()).part(text.text.as_bytes());
+            if name.ends_with("/source.yml") {
+                self.sources.push(SourceText {
+                    name: name.split('/').nth(1).unwrap_or(name).to_owned(),
+                    path: text.path.clone(),
+                    text: text.text.clone(),
+                });
+            }
+        }
+        for rule in &self.rules {
+            hasher = hasher.part(rule.text.as_bytes());
+        }
+        if !self.placeholder_text.is_empty() {
+            hasher = hasher.part(self.placeholder_text.as_bytes());
+        }
+        self.digest = crate::hex(&hasher.finish());
+        self
+    }
+
+    /// The same with another text in one of this floor's own files, or without that file.
+    pub(crate) fn with(&self, content: &Content, path: &str, text: Option<&str>) -> Self {
+        let (first, own) = (self.own.0, self.own.1.clone());
+        let mut rules = self.rules.clone();
+        let mine = rules.get(first..).unwrap_or_default();
+        let at = first + mine.partition_point(|rule| Path::new(&rule.path) < Path::new(path));
+        if rules.get(at).is_some_and(|rule| rule.path == path) {
+            rules.remove(at);
+        }
+        if let Some(text) = text {
+            rules.insert(at, RuleText { path: path.to_owned(), text: text.to_owned() });
+        }
+        Self {
+            sources: Vec::new(),
+            rules,
+            own: (first, own),
+            rule_sets: self.rule_sets.clone(),
+            placeholders: self.placeholders.clone(),
+            placeholder_text: self.placeholder_text.clone(),
+            unread: self.unread.clone(),
+            digest: String::new(),
+        }
+        .of(content)
     }
 
     /// Hash of all texts.
@@ -161,18 +211,37 @@ impl Texts {
         &self.unread
     }
 
-    pub(crate) fn compile(self) -> Stages {
-        let Self { sources, rules, rule_sets, placeholders, unread, digest } = self;
-        let ((normalizer, source_problems), (rules, rule_problems)) =
-            compile(sources, &rules, &placeholders);
+    /// The rule files, in the order in which they are loaded.
+    pub(crate) fn rules(&self) -> &[RuleText] {
+        &self.rules
+    }
+
+    /// The values of placeholders.
+    pub(crate) fn placeholders(&self) -> &Placeholders {
+        &self.placeholders
+    }
+
+    pub(crate) fn compile(&self) -> Stages {
+        let ((normalizer, source_problems), (rules, mut rule_problems)) =
+            compile(self.sources.clone(), &self.rules, &self.placeholders);
+        let mut rule_sets = self.rule_sets.clone();
+        let (first, own) = &self.own;
+        if self.rules.len() > *first {
+            rule_sets.push(("saved on this floor".to_owned(), self.rules.len() - first));
+        }
+        // Own rules are there to replace others.
+        rule_problems.retain(|problem| {
+            let mine = own.as_ref().is_some_and(|own| Path::new(&problem.path).starts_with(own));
+            !(mine && problem.code == "rule/duplicate")
+        });
         Stages {
             normalizer,
             rules: Arc::new(rules),
             source_problems,
             rule_problems,
-            unread,
+            unread: self.unread.clone(),
             rule_sets,
-            digest,
+            digest: self.digest.clone(),
             unknown_source: Arc::from("unrecognised"),
         }
     }

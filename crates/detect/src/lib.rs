@@ -52,7 +52,7 @@ pub use coverage::{Count, Coverage};
 pub use detector::{Detector, View};
 pub use import::{Import, Verdict, judge_import};
 pub use item::Placeholders;
-pub use lint::lint;
+pub use lint::{Outline, lint};
 pub use problem::{RuleProblem, Severity};
 pub use rule::RuleInfo;
 pub use rules::{ReadRules, RuleText, Rules};

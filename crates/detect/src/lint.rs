@@ -45,6 +45,44 @@ pub fn lint(texts: &[RuleText], known: &[LogSource]) -> Vec<RuleProblem> {
     problems
 }
 
+/// What a rule file holds, as far as it can be read: ids (or titles where there is none) and titles.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Outline {
+    /// Rules on single events.
+    pub rules: Vec<(String, String)>,
+    /// Correlations.
+    pub correlations: Vec<(String, String)>,
+    /// How many filters, which narrow rules of other files.
+    pub filters: usize,
+}
+
+impl Outline {
+    /// Looks at a file's text.
+    pub fn of(text: &str) -> Self {
+        let mut outline = Self::default();
+        let head = |id: Option<String>, title: String| (id.unwrap_or_else(|| title.clone()), title);
+        for document in document::read(text) {
+            let (rules, correlations, filters) = match document.content {
+                Ok(Content::Rules(rules)) => (rules, Vec::new(), 0),
+                Ok(Content::Correlations(rules)) => (Vec::new(), rules, 0),
+                Ok(Content::Filters(filters)) => (Vec::new(), Vec::new(), filters.len()),
+                Ok(Content::Mixed(all)) => (all.rules, all.correlations, all.filters.len()),
+                _ => continue,
+            };
+            outline.rules.extend(rules.into_iter().map(|rule| head(rule.id, rule.title)));
+            let correlations = correlations.into_iter().map(|rule| head(rule.id, rule.title));
+            outline.correlations.extend(correlations);
+            outline.filters += filters;
+        }
+        outline
+    }
+
+    /// All that have an id: rules, then correlations.
+    pub fn heads(&self) -> impl Iterator<Item = &(String, String)> {
+        self.rules.iter().chain(&self.correlations)
+    }
+}
+
 fn twice(
     ids: &mut BTreeMap<String, String>,
     id: Option<&String>,

@@ -31,6 +31,8 @@ pub struct RuleInfo {
     pub level: Level,
     /// The file that it came from.
     pub path: Arc<str>,
+    /// The file of the rule that it replaces, being of the same id and loaded later.
+    pub replaces: Option<Arc<str>>,
     /// Maturity, as the author says (`stable`, `test`, `experimental` …).
     pub status: Option<Arc<str>>,
     /// Which events it sees; `None` for a correlation.
@@ -248,6 +250,7 @@ pub(crate) fn info(rule: &SigmaRule, path: &Arc<str>, version: Arc<str>) -> Rule
         version,
         level: rule.level.map(level).unwrap_or_default(),
         path: path.clone(),
+        replaces: None,
         status: rule.status.map(|status| format!("{status:?}").to_lowercase().into()),
         logsource: Some(LogSource::new(
             &part(&logsource.product),

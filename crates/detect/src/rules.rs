@@ -286,11 +286,24 @@ struct Found<T> {
     path: Arc<str>,
     text: Arc<str>,
     first_line: usize,
+    /// The file of the rule of the same id that was loaded before it.
+    replaces: Option<Arc<str>>,
 }
 
 impl<T> Found<T> {
     fn problem(&self, fault: Fault, severity: Severity, title: &str) -> RuleProblem {
         locate(fault, severity, &self.path, title, &self.text, self.first_line)
+    }
+
+    /// Something else of the same place.
+    fn with<U>(&self, rule: U) -> Found<U> {
+        Found {
+            rule,
+            path: self.path.clone(),
+            text: self.text.clone(),
+            first_line: self.first_line,
+            replaces: None,
+        }
     }
 
     fn version(&self) -> Arc<str> {
@@ -319,8 +332,8 @@ impl Loader {
         for document in file.documents {
             let text: Arc<str> = document.text.into();
             let first_line = document.first_line;
-            let found = |rule| Found { rule, path: path.clone(), text: text.clone(), first_line };
-            let place = found(());
+            let (path, replaces) = (path.clone(), None);
+            let place = Found { rule: (), path, text, first_line, replaces };
             for fault in document.warnings {
                 self.problems.push(place.problem(fault, Severity::Warning, ""));
             }
@@ -343,12 +356,7 @@ impl Loader {
         for rule in rules {
             let key = rule.id.clone().unwrap_or_else(|| rule.title.clone());
             let title = rule.title.clone();
-            let new = Found {
-                rule,
-                path: place.path.clone(),
-                text: place.text.clone(),
-                first_line: place.first_line,
-            };
+            let mut new = place.with(rule);
             let same_file = |old: &Found<SigmaRule>| {
                 Arc::ptr_eq(&old.path, &new.path) && Arc::ptr_eq(&old.text, &new.text)
             };
@@ -369,6 +377,7 @@ impl Loader {
                 }
                 _ => {}
             }
+            new.replaces = self.rules.get(&key).map(|old| old.path.clone());
             self.rules.insert(key, new);
         }
     }
@@ -377,12 +386,7 @@ impl Loader {
         for rule in rules {
             let key = rule.id.clone().unwrap_or_else(|| rule.title.clone());
             let title = rule.title.clone();
-            let new = Found {
-                rule,
-                path: place.path.clone(),
-                text: place.text.clone(),
-                first_line: place.first_line,
-            };
+            let mut new = place.with(rule);
             if let Some(old) = self.correlations.get(&key)
                 && old.text.trim() != new.text.trim()
             {
@@ -390,17 +394,13 @@ impl Loader {
                 let fault = Fault::new("rule/duplicate", why, &key);
                 self.problems.push(new.problem(fault, Severity::Warning, &title));
             }
+            new.replaces = self.correlations.get(&key).map(|old| old.path.clone());
             self.correlations.insert(key, new);
         }
     }
 
     fn filters(&mut self, filters: Vec<FilterRule>, place: &Found<()>) {
-        self.filters.extend(filters.into_iter().map(|rule| Found {
-            rule,
-            path: place.path.clone(),
-            text: place.text.clone(),
-            first_line: place.first_line,
-        }));
+        self.filters.extend(filters.into_iter().map(|rule| place.with(rule)));
     }
 
     fn finish(mut self, placeholders: &Placeholders) -> (Rules, Vec<RuleProblem>) {
@@ -409,7 +409,8 @@ impl Loader {
         for found in self.rules.values() {
             match rule::compile(&mut table, placeholders, &found.rule.detection) {
                 Ok(expr) => {
-                    let info = rule::info(&found.rule, &found.path, found.version());
+                    let mut info = rule::info(&found.rule, &found.path, found.version());
+                    info.replaces.clone_from(&found.replaces);
                     let logsource = info.logsource.clone().unwrap_or_default();
                     rules.push((info, logsource, expr));
                 }
@@ -440,6 +441,7 @@ impl Loader {
                 rule: &found.rule,
                 path: &found.path,
                 version: found.version(),
+                replaces: found.replaces.clone(),
             })
             .collect();
         let plan = correlate::plan(&sources, &mut infos, &mut table);

@@ -104,6 +104,12 @@ pub(crate) fn no_logsource() -> &'static Arc<LogSource> {
 }
 
 impl Definition {
+    /// All log sources that an event of this definition has whose first one is known.
+    pub fn logsources_with(&self, first: &LogSource) -> &[Arc<LogSource>] {
+        let mut lists = self.plan.sources.iter().map(|(_, all)| &**all);
+        lists.find(|all| all.first().is_some_and(|one| **one == *first)).unwrap_or_default()
+    }
+
     /// Makes the event of a record. `place` is the definition's among all.
     pub(crate) fn apply<'r>(
         &'r self,

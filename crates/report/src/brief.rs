@@ -245,9 +245,13 @@ fn gaps(document: &Document) -> Vec<String> {
     out
 }
 
-/// `Read 12,345 events from 14 files.`
+/// `12,345 events from 14 files (1.2 MB) …`
 pub(crate) fn scope(document: &Document) -> String {
-    let files = plural(document.evidence.len() as u64, "file");
+    let files = match (document.evidence.len() as u64, document.delivered) {
+        (n, false) => plural(n, "file"),
+        (1, true) => "1 delivery".to_owned(),
+        (n, true) => format!("{} deliveries", count(n)),
+    };
     let size: u64 = document.evidence.iter().map(|row| row.parcel.size).sum();
     let rules = count(document.rules.loaded);
     match document.data_window {

@@ -30,6 +30,9 @@ pub struct Document {
     pub data_window: Option<Span>,
     /// How many events were read in all.
     pub events: u64,
+    /// True when the evidence is what was delivered to a floor, and false when it is files.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub delivered: bool,
     /// Key figures, each with the query that gives it, in the order in which they are shown.
     pub figures: Vec<Figure>,
     /// Incidents with what belongs to them, gravest first; may be the gravest of `incident_count`.
@@ -77,6 +80,7 @@ impl Default for Document {
             versions: Vec::new(),
             data_window: None,
             events: 0,
+            delivered: false,
             figures: Vec::new(),
             cases: Vec::new(),
             incident_count: 0,
@@ -126,7 +130,7 @@ pub struct Figure {
     pub value: String,
     /// A few words more; may be empty.
     pub note: String,
-    /// The SQL that gives it; empty when none does.
+    /// The SQL that gives it, or the request to the API; empty when none does.
     pub query: String,
 }
 

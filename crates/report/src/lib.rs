@@ -35,6 +35,11 @@ pub trait Form: Send + Sync {
     fn extension(&self) -> &'static str;
     /// Its media type.
     fn media_type(&self) -> &'static str;
+    /// What a browser that shows it may do for it, as a Content-Security-Policy (CSP 3): nothing, unless a form
+    /// brings styles and scripts of its own.
+    fn policy(&self) -> String {
+        "default-src 'none'".to_owned()
+    }
     /// Renders the document.
     fn render(&self, document: &Document) -> Result<Vec<u8>, RenderError>;
 }

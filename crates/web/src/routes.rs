@@ -8,7 +8,7 @@ use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::{MethodFilter, MethodRouter};
 
-use crate::api::{alerts, auth, hunt, incidents, live, senders, sign_in, users};
+use crate::api::{alerts, auth, hunt, incidents, live, rules, senders, sign_in, users};
 use crate::caller::Came;
 use crate::describe::Operation;
 use crate::once;
@@ -149,6 +149,8 @@ pub(crate) const ROUTES: &[Route] = routes! {
     GET "/api/v1/incidents/{id}/merges" May(Read) => incidents::merges,
         "The merges that an incident took part in";
     POST "/api/v1/merges/{id}/undo" May(Decide) => incidents::undo_merge, "Undoes a merge";
+    GET "/api/v1/incidents/{id}/report" May(Read) => incidents::report,
+        "A report of an incident: HTML, PDF, Markdown or JSON";
     GET "/api/v1/incidents/{id}/comments" May(Read) => incidents::comments,
         "Comments on an incident";
     POST "/api/v1/incidents/{id}/comments" May(Decide) => incidents::comment,
@@ -163,10 +165,18 @@ pub(crate) const ROUTES: &[Route] = routes! {
         "What a question can name: the columns of events, and functions";
     GET "/api/v1/hunts" May(Read) => hunt::list, "The saved hunts";
     POST "/api/v1/hunts/{name}" May(Hunt) => hunt::run, "Runs a saved hunt";
-    GET "/api/v1/rules" May(Read) => live::rules, "The rules in force, and what each costs";
-    GET "/api/v1/rules/{id}" May(Read) => live::rule, "A rule in force, with its text";
-    POST "/api/v1/rules/{id}/lift" May(Content) => live::lift,
+    GET "/api/v1/rules" May(Read) => rules::list, "The rules in force, and what each costs";
+    GET "/api/v1/rules/{id}" May(Read) => rules::one, "A rule in force, with its text";
+    PUT "/api/v1/rules/{id}" May(Content) => rules::save,
+        "Saves a rule on this floor, where it replaces one of the same id; it is in force at once";
+    DELETE "/api/v1/rules/{id}" May(Content) => rules::remove,
+        "Takes a rule away that was saved on this floor; one that it replaced is in force again";
+    POST "/api/v1/rules/{id}/lift" May(Content) => rules::lift,
         "Lets a rule run again that was shut off because it took too long";
+    POST "/api/v1/content/rules/check" May(Content) => rules::check,
+        "Says what is wrong or odd about a rule's text, line by line";
+    POST "/api/v1/content/rules/test" May(Content) => rules::test,
+        "Tries a rule's text on the events of a window; nothing is saved and no alert is made";
     POST "/api/v1/content/reload" May(Content) => live::reload,
         "Loads rules, definitions and hunts anew; says what has mistakes";
     GET "/api/v1/senders" May(Read) => senders::list, "Who may deliver logs";

@@ -67,12 +67,23 @@ async function read<T>(response: Response): Promise<T> {
 
 export const get = async <T>(path: string, signal?: AbortSignal): Promise<T> =>
   read<T>(await send('GET', path, undefined, signal));
-export const post = async <T>(path: string, body: unknown = {}): Promise<T> =>
-  read<T>(await send('POST', path, body));
+export const post = async <T>(path: string, body: unknown = {}, signal?: AbortSignal): Promise<T> =>
+  read<T>(await send('POST', path, body, signal));
 export const put = async <T>(path: string, body: unknown): Promise<T> => read<T>(await send('PUT', path, body));
 export const patch = async <T>(path: string, body: unknown): Promise<T> =>
   read<T>(await send('PATCH', path, body));
 export const remove = async <T>(path: string): Promise<T> => read<T>(await send('DELETE', path));
+
+/** Fetches a file and has the browser keep it under the name that the floor gives it. */
+export async function download(path: string): Promise<void> {
+  const response = await send('GET', path);
+  const name = /filename="([^"]+)"/.exec(response.headers.get('content-disposition') ?? '')?.[1] ?? 'watchfloor';
+  const link = document.createElement('a');
+  link.href = URL.createObjectURL(await response.blob());
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+}
 
 /** A path with what narrows it; what is empty is left out. */
 export function at(path: string, query: Record<string, string | number | null | undefined>): string {

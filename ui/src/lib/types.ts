@@ -104,7 +104,7 @@ export interface Sender {
 
 export interface Rule {
   id: string; name: string | null; title: string; description: string; version: string; level: Level;
-  path: string; status: string | null;
+  path: string; replaces: string | null; saved_here: boolean; status: string | null;
   logsource: { product: string | null; category: string | null; service: string | null } | null;
   tags: string[]; tactics: string[]; techniques: string[]; false_positives: string[]; correlation: boolean;
   speaks: boolean; cost: { evaluated: number; matched: number; given_up: number; share: number };

@@ -18,7 +18,7 @@ pub enum Permission {
     Decide,
     /// Deliver logs with a token for the API.
     Deliver,
-    /// Load rules, definitions and hunts anew.
+    /// Check, save and take away rules; load rules, definitions and hunts anew.
     Content,
     /// Say who may deliver logs.
     Senders,

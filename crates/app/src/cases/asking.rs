@@ -17,9 +17,9 @@ pub(crate) const AT_ONCE: usize = 4;
 /// Time for a question.
 const PATIENCE: Duration = Duration::from_mins(1);
 /// Bytes of memory for a question's sorts, joins and groups.
-const MEMORY: usize = 256 << 20;
+pub(super) const MEMORY: usize = 256 << 20;
 /// Bytes of disk for what a question spills.
-const DISK: u64 = 4 << 30;
+pub(super) const DISK: u64 = 4 << 30;
 /// Bytes of an answer that is sent in one piece.
 const ANSWER: usize = 64 << 20;
 
@@ -99,7 +99,7 @@ impl Floor {
     }
 
     /// A turn to ask; none while others have them all.
-    fn turn(&self) -> Result<OwnedSemaphorePermit, Failure> {
+    pub(super) fn turn(&self) -> Result<OwnedSemaphorePermit, Failure> {
         Arc::clone(&self.0.asking).try_acquire_owned().map_err(|_| {
             let message = format!("{AT_ONCE} questions are being answered already");
             Failure::new(Kind::Throttled, message).hint("ask again in some seconds")

@@ -1,5 +1,4 @@
-//! The words with which people ask and rules are written: what a question can name, and the text of a
-//! rule.
+//! The words with which people ask and rules are written: what a question can name.
 
 use std::collections::BTreeSet;
 
@@ -8,9 +7,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::access::{Caller, Permission};
-use crate::content::{Content, read_text};
-use crate::failure::{Failure, Kind};
-use crate::live::{Floor, RuleInForce, blocking};
+use crate::failure::Failure;
+use crate::live::Floor;
 
 /// What a question can name.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -57,15 +55,6 @@ pub struct FunctionWord {
     pub about: &'static str,
 }
 
-/// A rule with its text.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
-pub struct RuleText {
-    /// The rule, and what it costs.
-    pub rule: RuleInForce,
-    /// The file that it stands in, as it is now: Sigma, in YAML. None when it cannot be read any more.
-    pub text: Option<String>,
-}
-
 impl Floor {
     /// What a question can name.
     pub fn words(&self, caller: &Caller) -> Result<Words, Failure> {
@@ -97,22 +86,5 @@ impl Floor {
             functions: functions.map(function).collect(),
             techniques: techniques.collect(),
         })
-    }
-
-    /// A rule in force with its text.
-    pub async fn rule(&self, caller: &Caller, id: &str) -> Result<RuleText, Failure> {
-        caller.may(Permission::Read)?;
-        let all = self.0.costs.tell(&self.0.stages().rules);
-        let rule = all.into_iter().find(|rule| *rule.info.id == *id);
-        let rule = rule.ok_or_else(|| Failure::new(Kind::NotFound, "no rule has that id"))?;
-        let (folder, path) = (self.0.options.content.clone(), rule.info.path.clone());
-        // Only files that rules were loaded from are read.
-        let text = blocking(move || {
-            let content = Content::of(folder.as_deref());
-            let built_in = content.below("rules").find(|(_, text)| *text.path == *path);
-            let text = built_in.map(|(_, text)| text.text.clone());
-            Ok(text.or_else(|| read_text(std::path::Path::new(&*path)).ok()))
-        });
-        Ok(RuleText { rule, text: text.await? })
     }
 }

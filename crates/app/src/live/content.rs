@@ -35,13 +35,15 @@ const LOOK: Duration = Duration::from_millis(200);
 /// Content that was read and compiled together.
 pub(crate) struct Loaded {
     pub(crate) content: Content,
+    /// What the stages were compiled of.
+    pub(crate) texts: Texts,
     pub(crate) stages: Arc<Stages>,
     /// The saved hunts, by name.
     pub(crate) hunts: Vec<SavedHunt>,
     /// Everything that is odd or wrong.
     pub(crate) problems: Vec<String>,
     /// What of it keeps something out.
-    mistakes: BTreeSet<String>,
+    pub(super) mistakes: BTreeSet<String>,
     digest: String,
     pub(crate) at: Micros,
 }
@@ -60,7 +62,7 @@ pub(crate) struct InForce {
     loaded: RwLock<Arc<Loaded>>,
     refused: Mutex<Option<ContentRefused>>,
     /// One change at a time.
-    changing: Mutex<()>,
+    pub(super) changing: Mutex<()>,
 }
 
 impl InForce {
@@ -71,6 +73,13 @@ impl InForce {
 
     pub(crate) fn get(&self) -> Arc<Loaded> {
         Arc::clone(&self.loaded.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Puts other content in its place.
+    pub(super) fn put(&self, loaded: Loaded) -> Arc<Loaded> {
+        let loaded = Arc::new(loaded);
+        *self.loaded.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&loaded);
+        loaded
     }
 
     pub(crate) fn refused(&self) -> Option<ContentRefused> {
@@ -105,7 +114,7 @@ impl Loaded {
         Ok(Self::compile(content, texts))
     }
 
-    fn compile(content: Content, texts: Texts) -> Self {
+    pub(super) fn compile(content: Content, texts: Texts) -> Self {
         let digest = digest(&content, &texts);
         let stages = Arc::new(texts.compile());
         let (hunts, unread) = crate::ask::hunts(&content);
@@ -118,7 +127,7 @@ impl Loaded {
         };
         let problems = with(stages.problems());
         let mistakes = with(stages.mistakes()).into_iter().collect();
-        Self { content, stages, hunts, problems, mistakes, digest, at: crate::now() }
+        Self { content, texts, stages, hunts, problems, mistakes, digest, at: crate::now() }
     }
 }
 
@@ -162,7 +171,7 @@ pub(crate) fn change(inner: &Inner, wanted: Wanted) -> Result<(), Failure> {
         return Ok(());
     }
     let (rules, digest) = (new.stages.rules.list().len(), new.digest.clone());
-    *in_force.loaded.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(new);
+    in_force.put(new);
     in_force.accept();
     tracing::info!(rules, "the content was loaded anew");
     if wanted == Wanted::ByItself {
@@ -218,6 +227,7 @@ impl Places {
     fn of(options: &FloorOptions) -> Self {
         let rules = &options.rules;
         let all = options.content.iter().chain(&rules.paths).chain(&rules.placeholders);
+        let all = all.chain(&rules.own);
         Self(all.cloned().collect())
     }
 

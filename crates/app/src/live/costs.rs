@@ -37,6 +37,8 @@ pub struct RuleInForce {
     pub cost: Cost,
     /// Since when and why it is shut off, when it is.
     pub shut_off: Option<ShutOff>,
+    /// True when it was saved on this floor.
+    pub saved_here: bool,
 }
 
 /// What a rule cost since the content was loaded.
@@ -212,6 +214,7 @@ impl Costs {
             cost: costs.get(&(&info.id, &info.version)).map(|c| cost(*c, all)).unwrap_or_default(),
             shut_off: state.shut_off.get(&info.id).filter(|s| s.version == info.version).cloned(),
             info: info.clone(),
+            saved_here: false,
         });
         told.collect()
     }

@@ -20,6 +20,7 @@ use super::figures::{Figures, LineHealth, Notice, Trouble};
 use super::keeper::{self, Conclusions, Keeper, KeeperHealth, Pace};
 use super::line::Line;
 use super::listeners::{SocketKind, SocketStatus};
+use super::own;
 use super::pressure::Pressure;
 use super::steady::Steady;
 use crate::Meter;
@@ -71,6 +72,8 @@ pub(crate) struct Inner {
     pub(crate) gate: Gate,
     /// Turns to ask the lake.
     pub(crate) asking: Arc<Semaphore>,
+    /// Turns to check what people write.
+    pub(crate) checking: Arc<Semaphore>,
     pub(crate) seal: Seal,
     /// Ways to log in beside a password.
     pub(crate) sign_in: SignIn,
@@ -150,9 +153,10 @@ pub struct Status {
 impl Floor {
     /// Opens a data folder and begins to work on what its log still holds. Must be called within the
     /// runtime on which the ledger and the lake are to work.
-    pub async fn open(content: &Content, options: FloorOptions) -> Result<Self, Failure> {
+    pub async fn open(content: &Content, mut options: FloorOptions) -> Result<Self, Failure> {
         std::fs::create_dir_all(&options.data).map_err(system("cannot make the data folder"))?;
         let lock = FolderLock::take(&options.data)?;
+        options.rules.own = Some(own::folder(&options.data)?);
         let content = InForce::new(Loaded::of(content.clone(), &options)?);
         let place = match &options.ledger {
             Some(text) => ledger::Place::parse(text).map_err(super::from_ledger)?,
@@ -190,6 +194,7 @@ impl Floor {
             fetchers: Fetchers::default(),
             gate: Gate::default(),
             asking: Arc::new(Semaphore::new(AT_ONCE)),
+            checking: Arc::new(Semaphore::new(1)),
             seal: Seal::of(&options.data)?,
             sign_in: SignIn::default(),
             meter: Meter::default(),

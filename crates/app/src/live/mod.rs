@@ -12,6 +12,7 @@ mod floor;
 mod keeper;
 mod line;
 mod listeners;
+mod own;
 mod pressure;
 mod reading;
 mod restore;
@@ -29,6 +30,7 @@ pub(crate) use floor::blocking;
 pub use floor::{Floor, FloorOptions, Status};
 pub use keeper::KeeperHealth;
 pub use listeners::{Socket, SocketKind, SocketStatus};
+pub(crate) use own::{Edit, Edited, edit as edit_rule, saved, sound, version};
 
 use crate::failure::{Failure, Kind};
 

@@ -32,6 +32,40 @@ struct GivenUp {
 }
 
 impl LastRun {
+    /// The rules in force on a floor.
+    pub(super) fn in_force(stages: &Stages) -> Self {
+        let out = stages.rule_problems.iter().filter(|p| p.severity == detect::Severity::Error);
+        let out: Vec<_> = out.map(|p| (p.path.clone(), p.message.clone())).collect();
+        let sets = stages.rule_sets.iter();
+        Self {
+            rules: stages.rules.list().len() as u64,
+            rules_not_loaded: out.len() as u64,
+            rule_sets: sets.map(|(name, files)| (name.clone(), *files as u64)).collect(),
+            rule_problems: out,
+            ..Self::default()
+        }
+    }
+
+    /// The rules that looked, and what of them fired most.
+    pub(super) fn facts(&self, fired: u64, top: Vec<RuleCount>) -> RuleFacts {
+        let sets = self.rule_sets.iter().map(|(name, rules)| RuleSet {
+            name: name.clone(),
+            rules: *rules,
+            version: String::new(),
+        });
+        let problems = self
+            .rule_problems
+            .iter()
+            .map(|(path, message)| RuleProblem { path: path.clone(), message: message.clone() });
+        RuleFacts {
+            loaded: self.rules,
+            fired,
+            sets: sets.collect(),
+            problems: problems.collect(),
+            top,
+        }
+    }
+
     pub(super) fn read(asker: &Asker) -> Result<Self, Failure> {
         let rows = asker.rows("SELECT summary FROM runs ORDER BY started_at DESC LIMIT 1")?;
         let summary = rows.first().map(|row| text(row, "summary")).unwrap_or_default();
@@ -44,33 +78,14 @@ pub(super) fn rule_facts(asker: &Asker, run: &LastRun) -> Result<RuleFacts, Fail
         "SELECT rule_id, rule_title, level, count(*) AS findings FROM findings \
          GROUP BY rule_id, rule_title, level ORDER BY findings DESC, rule_title, rule_id LIMIT 40",
     )?;
-    Ok(RuleFacts {
-        loaded: run.rules,
-        fired: asker.count("SELECT count(DISTINCT rule_id) FROM findings")?,
-        sets: run
-            .rule_sets
-            .iter()
-            .map(|(name, rules)| RuleSet {
-                name: name.clone(),
-                rules: *rules,
-                version: String::new(),
-            })
-            .collect(),
-        problems: run
-            .rule_problems
-            .iter()
-            .map(|(path, message)| RuleProblem { path: path.clone(), message: message.clone() })
-            .collect(),
-        top: top
-            .iter()
-            .map(|row| RuleCount {
-                rule_id: shared(row, "rule_id"),
-                title: shared(row, "rule_title"),
-                level: level(row, "level"),
-                findings: number(row, "findings"),
-            })
-            .collect(),
-    })
+    let top = top.iter().map(|row| RuleCount {
+        rule_id: shared(row, "rule_id"),
+        title: shared(row, "rule_title"),
+        level: level(row, "level"),
+        findings: number(row, "findings"),
+    });
+    let fired = asker.count("SELECT count(DISTINCT rule_id) FROM findings")?;
+    Ok(run.facts(fired, top.collect()))
 }
 
 pub(super) fn method(stages: &Stages, run: &LastRun) -> Vec<Note> {

@@ -3,10 +3,12 @@
 //! Every key figure is a row of [`FIGURES`] with the query that gives it, so that a reader can ask
 //! again.
 
+mod incident;
 mod method;
 pub(crate) mod rows;
 mod story;
 
+pub(crate) use self::incident::{Told, of_incident};
 pub(crate) use self::rows::Row;
 
 use std::collections::BTreeMap;
@@ -20,7 +22,7 @@ use report::{
 
 use self::method::{LastRun, limits, method, rule_facts};
 use self::rows::{number, text, time};
-use self::story::{Places, story};
+use self::story::{Places, chosen, firsts, story};
 use crate::ask::Asker;
 use crate::failure::{Failure, Kind, system};
 use crate::stages::Stages;
@@ -129,7 +131,7 @@ pub fn document(stages: &Stages, data: &Path) -> Result<Document, Failure> {
     let parcels = parcels(&asker)?;
     tell_incidents(&asker, &parcels, &mut document)?;
     document.volume = volume(&asker, &document)?;
-    tell_evidence(&asker, &parcels, &mut document)?;
+    tell_evidence(&asker, &parcels, "true", &mut document)?;
     let run = LastRun::read(&asker)?;
     document.rules = rule_facts(&asker, &run)?;
     document.method = method(stages, &run);
@@ -228,7 +230,8 @@ fn tell_incidents(asker: &Asker, parcels: &[Row], document: &mut Document) -> Re
         let mut own: Vec<Alert> =
             incident.alert_ids.iter().filter_map(|id| alerts.get(id)).cloned().collect();
         own.sort_by_key(|alert| (alert.first_time, alert.alert_id));
-        let story = story(asker, &own, &places)?;
+        let told = chosen(&own);
+        let story = story(&told, &firsts(asker, &told)?, &places);
         document.cases.push(Case { incident, alerts: own, story });
     }
     let mut loose: Vec<Alert> =
@@ -265,10 +268,16 @@ fn volume(asker: &Asker, document: &Document) -> Result<Vec<Bucket>, Failure> {
     Ok(asker.rows(&sql)?.iter().map(bucket).collect())
 }
 
-fn tell_evidence(asker: &Asker, parcels: &[Row], document: &mut Document) -> Result<(), Failure> {
-    let by_parcel = asker.rows(
-        "SELECT DISTINCT parcel_digest, definition FROM events ORDER BY parcel_digest, definition",
-    )?;
+/// Tells of these parcels and what of them could not be read; `only` says in SQL which `parcel_digest` is meant.
+fn tell_evidence(
+    asker: &Asker,
+    parcels: &[Row],
+    only: &str,
+    document: &mut Document,
+) -> Result<(), Failure> {
+    let by_parcel = asker.rows(&format!(
+        "SELECT DISTINCT parcel_digest, definition FROM events WHERE {only} ORDER BY parcel_digest, definition"
+    ))?;
     let mut known: BTreeMap<String, Vec<&Row>> = BTreeMap::new();
     for row in &by_parcel {
         known.entry(text(row, "parcel_digest").to_owned()).or_default().push(row);
@@ -295,10 +304,11 @@ fn tell_evidence(asker: &Asker, parcels: &[Row], document: &mut Document) -> Res
             parcel,
         });
     }
-    document.flaw_count = asker.count("SELECT count(*) FROM flaws")?;
-    document.records_lost = asker.count("SELECT count(*) FROM flaws WHERE record_lost")?;
+    document.flaw_count = asker.count(&format!("SELECT count(*) FROM flaws WHERE {only}"))?;
+    document.records_lost =
+        asker.count(&format!("SELECT count(*) FROM flaws WHERE record_lost AND {only}"))?;
     let flaws = asker.rows(&format!(
-        "SELECT * FROM flaws ORDER BY record_lost DESC, origin, \"offset\" LIMIT {FLAWS}"
+        "SELECT * FROM flaws WHERE {only} ORDER BY record_lost DESC, origin, \"offset\" LIMIT {FLAWS}"
     ))?;
     document.flaws = flaws
         .iter()
@@ -314,10 +324,10 @@ fn tell_evidence(asker: &Asker, parcels: &[Row], document: &mut Document) -> Res
             },
         })
         .collect();
-    let unknown = asker.rows(
+    let unknown = asker.rows(&format!(
         "SELECT origin, parser, sum(\"count\") AS records, min(sample) AS sample FROM unrecognised \
-         GROUP BY origin, parser ORDER BY records DESC, origin LIMIT 200",
-    )?;
+         WHERE {only} GROUP BY origin, parser ORDER BY records DESC, origin LIMIT 200"
+    ))?;
     document.unrecognised = unknown
         .iter()
         .map(|row| Unrecognised {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use model::{Alert, Digest, Entity, EntityKind};
+use model::{Alert, Digest, Entity, EntityKind, EventUid, Finding, FindingId, MatchedField};
 use report::Moment;
 
 use super::rows::{self, Row, text};
@@ -33,17 +33,35 @@ impl<'p> Places<'p> {
     }
 }
 
-/// The story of an incident: each alert by its first finding.
-pub(super) fn story(
-    asker: &Asker,
-    alerts: &[Alert],
-    places: &Places<'_>,
-) -> Result<Vec<Moment>, Failure> {
+/// What an alert's first finding says, as far as its story tells it.
+pub(super) struct First {
+    pub(super) event: Option<EventUid>,
+    pub(super) entities: Vec<Entity>,
+    pub(super) matched: Vec<MatchedField>,
+}
+
+impl From<&Finding> for First {
+    fn from(finding: &Finding) -> Self {
+        Self {
+            event: finding.event_uids.first().copied(),
+            entities: finding.entities.clone(),
+            matched: finding.matched_fields.clone(),
+        }
+    }
+}
+
+/// The alerts that a story tells one by one, in time order: the gravest.
+pub(super) fn chosen(alerts: &[Alert]) -> Vec<&Alert> {
     let mut told: Vec<&Alert> = alerts.iter().collect();
     told.sort_by_key(|alert| (std::cmp::Reverse(alert.level), alert.first_time, alert.alert_id));
     told.truncate(STORY);
     told.sort_by_key(|alert| (alert.first_time, alert.alert_id));
-    let mut findings: BTreeMap<String, Row> = BTreeMap::new();
+    told
+}
+
+/// The first findings of alerts, as the lake has them.
+pub(super) fn firsts(asker: &Asker, told: &[&Alert]) -> Result<Firsts, Failure> {
+    let mut findings = Firsts::new();
     for part in told.chunks(100) {
         let ids: Vec<String> = part
             .iter()
@@ -59,12 +77,26 @@ pub(super) fn story(
             ids.join(", ")
         );
         for row in asker.rows(&sql)? {
-            findings.insert(text(&row, "finding_id").to_owned(), row);
+            let Ok(id) = text(&row, "finding_id").parse() else { continue };
+            let first = First {
+                event: rows::texts(&row, "event_uids").next().and_then(|text| text.parse().ok()),
+                entities: rows::texts(&row, "entities").filter_map(rows::entity).collect(),
+                matched: rows::matched(&row),
+            };
+            findings.insert(id, first);
         }
     }
+    Ok(findings)
+}
+
+/// First findings by their ids.
+pub(super) type Firsts = BTreeMap<FindingId, First>;
+
+/// The story of an incident: each alert by its first finding.
+pub(super) fn story(told: &[&Alert], findings: &Firsts, places: &Places<'_>) -> Vec<Moment> {
     let moment = |alert: &&Alert| {
-        let finding = alert.finding_ids.first().and_then(|id| findings.get(&id.to_string()));
-        let event = finding.and_then(|row| rows::texts(row, "event_uids").next()?.parse().ok());
+        let finding = alert.finding_ids.first().and_then(|id| findings.get(id));
+        let event = finding.and_then(|finding| finding.event);
         let place = event.map(model::EventUid::place);
         let parcel = place.and_then(|(start, ..)| places.0.get(&start));
         Moment {
@@ -77,7 +109,7 @@ pub(super) fn story(
             rule_id: alert.rule_id.clone(),
             rule_title: alert.rule_title.clone(),
             source: alert.source.clone(),
-            matched: finding.map(rows::matched).unwrap_or_default(),
+            matched: finding.map(|finding| finding.matched.clone()).unwrap_or_default(),
             count: alert.count,
             alert_id: Some(alert.alert_id),
             event_uid: event,
@@ -86,15 +118,13 @@ pub(super) fn story(
             offset: parcel.and(place).map(|(_, offset, _)| offset),
         }
     };
-    Ok(told.iter().map(moment).collect())
+    told.iter().map(moment).collect()
 }
 
 /// What happened, to or by whom, on which machine and from or to which address, as far as the alert's
 /// first finding names them.
-fn sentence(alert: &Alert, finding: Option<&Row>) -> String {
-    let entities: Vec<Entity> = finding
-        .map(|row| rows::texts(row, "entities").filter_map(rows::entity).collect())
-        .unwrap_or_default();
+fn sentence(alert: &Alert, finding: Option<&First>) -> String {
+    let entities = finding.map(|finding| finding.entities.as_slice()).unwrap_or_default();
     // The entity by which the alert is named goes before others of its kind.
     let first = |kind: EntityKind| {
         let anchor = alert.entity.as_ref().filter(|entity| entity.kind == kind);

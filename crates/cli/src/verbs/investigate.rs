@@ -34,6 +34,7 @@ pub(crate) fn run(ground: &Ground, args: Investigate) -> Result<ExitCode, Failur
         paths: args.rules,
         only_paths: args.no_builtin_rules,
         placeholders: args.placeholders,
+        own: None,
     };
     // The process ends with this: thousands of rules need not be taken apart one by one.
     let stages = ManuallyDrop::new(Stages::of(&ground.content, &choice)?);

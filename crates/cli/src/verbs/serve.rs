@@ -42,7 +42,7 @@ pub(crate) fn run(ground: &Ground, args: Serve, door: Door<'_>) -> Result<ExitCo
             rules: RuleChoice {
                 paths: args.rules,
                 only_paths: args.no_builtin_rules,
-                placeholders: None,
+                ..RuleChoice::default()
             },
             content: ground.folder.clone(),
             threads: args.threads.unwrap_or(cores),

@@ -19,6 +19,7 @@ pub(crate) struct Source<'r> {
     pub(crate) rule: &'r CorrelationRule,
     pub(crate) path: &'r Arc<str>,
     pub(crate) version: Arc<str>,
+    pub(crate) replaces: Option<Arc<str>>,
 }
 
 /// When a window is judged.
@@ -416,6 +417,7 @@ fn info(source: &Source<'_>) -> RuleInfo {
         version: source.version.clone(),
         level: rule.level.map_or(Level::Informational, rule::level),
         path: source.path.clone(),
+        replaces: source.replaces.clone(),
         status: rule.status.map(|status| format!("{status:?}").to_lowercase().into()),
         logsource: None,
         tags: rule.tags.iter().map(|tag| tag.as_str().into()).collect(),

@@ -42,6 +42,15 @@ impl Form for HtmlPage {
         "text/html; charset=utf-8"
     }
 
+    fn policy(&self) -> String {
+        let hash = |text: &str| base64(&Digest::of(text.as_bytes()).0);
+        let (style, script) = (hash(STYLE), hash(SCRIPT));
+        format!(
+            "default-src 'none'; style-src 'sha256-{style}'; script-src 'sha256-{script}'; base-uri 'none'; \
+             form-action 'none'"
+        )
+    }
+
     fn render(&self, document: &Document) -> Result<Vec<u8>, RenderError> {
         let mut html = Html::default();
         head(&mut html, document);
@@ -67,11 +76,9 @@ impl Form for HtmlPage {
 }
 
 fn head(html: &mut Html, document: &Document) {
-    let hash = |text: &str| base64(&Digest::of(text.as_bytes()).0);
     html.raw("<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">");
-    html.raw("<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'sha256-");
-    html.text(&hash(STYLE)).raw("'; script-src 'sha256-").text(&hash(SCRIPT));
-    html.raw("'; base-uri 'none'; form-action 'none'\">");
+    html.raw("<meta http-equiv=\"Content-Security-Policy\" content=\"").prose(&HtmlPage.policy());
+    html.raw("\">");
     html.raw("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">");
     html.raw("<meta name=\"referrer\" content=\"no-referrer\"><meta name=\"robots\" content=\"noindex\">");
     html.raw("<title>")

@@ -1,19 +1,22 @@
 //! Incidents, their comments, tasks and merges.
 
-use app::Floor;
 use app::ledger::{
     Comment, IncidentChange, IncidentFilter, IncidentOrder, IncidentRow, IncidentStatus, Merge,
     MergeId, NewIncident, NewTask, On, Task, TaskChange, TaskId,
 };
+use app::{Floor, IncidentReport};
 use axum::extract::State;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use model::{AlertId, IncidentId, Level, Micros};
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::json;
 
 use super::alerts::{CommentBody, ENTITY, entity, owner};
-use super::{Body, Listed, Path, Whole, given, word, words};
+use super::{Body, Listed, Path, Query, Whole, given, word, words};
 use crate::caller::Came;
-use crate::describe::{Created, Items};
+use crate::describe::{Answers, Created, Items, Operation};
 use crate::json::Json;
 use crate::problem::Problem;
 use crate::version::{IfMatch, Versioned};
@@ -87,6 +90,91 @@ pub(crate) async fn one(
 ) -> Result<Versioned<IncidentRow>, Problem> {
     let row = floor.incident(&came.caller, id).await?;
     Ok(Versioned(row.version, row))
+}
+
+/// The form of a report.
+#[derive(Debug, Default, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ReportForm {
+    /// One page that fetches nothing.
+    #[default]
+    Html,
+    /// Pages to print, mail and file.
+    Pdf,
+    /// Text for a ticket or a wiki.
+    Markdown,
+    /// All of it, for programs.
+    Json,
+}
+
+/// How a report is wanted.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct ReportQuery {
+    /// The form; `html` unless said.
+    form: ReportForm,
+    /// To look at it in the browser, in HTML; other forms, and HTML unless said, are files to keep.
+    show: bool,
+}
+
+pub(crate) async fn report(
+    State(floor): State<Floor>,
+    came: Came,
+    Path(id): Path<IncidentId>,
+    Query(query): Query<ReportQuery>,
+) -> Result<ReportFile, Problem> {
+    let name = match query.form {
+        ReportForm::Html => "html",
+        ReportForm::Pdf => "pdf",
+        ReportForm::Markdown => "markdown",
+        ReportForm::Json => "json",
+    };
+    let report = floor.incident_report(&came.caller, id, name).await?;
+    Ok(ReportFile { report, show: query.show && matches!(query.form, ReportForm::Html) })
+}
+
+/// A report as a file. What senders wrote is in it, so a browser that shows it runs no script for it, gives it no
+/// origin and fetches nothing.
+pub(crate) struct ReportFile {
+    report: IncidentReport,
+    show: bool,
+}
+
+impl IntoResponse for ReportFile {
+    fn into_response(self) -> Response {
+        let IncidentReport { bytes, media_type, file, policy } = self.report;
+        let place = if self.show { "inline" } else { "attachment" };
+        let policy = format!("sandbox; {policy}; frame-ancestors 'none'");
+        let mut response = bytes.into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
+        let named = [
+            (header::CONTENT_DISPOSITION, format!("{place}; filename=\"{file}\"")),
+            (header::CONTENT_SECURITY_POLICY, policy),
+        ];
+        for (name, value) in named {
+            if let Ok(value) = HeaderValue::from_str(&value) {
+                headers.insert(name, value);
+            }
+        }
+        response
+    }
+}
+
+impl Answers for ReportFile {
+    fn tell(to: &mut Operation<'_>) {
+        let content = json!({
+            "text/html": { "schema": { "type": "string" } },
+            "application/pdf": {},
+            "text/markdown": { "schema": { "type": "string" } },
+            "application/json": { "schema": { "type": "object" } },
+        });
+        let headers = json!({ "Content-Disposition": {
+            "description": "Whether it is to be kept or looked at, and a name for the file.",
+            "schema": { "type": "string" },
+        } });
+        to.answers(StatusCode::OK, Some(content), headers);
+    }
 }
 
 /// An incident that a person opens.

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use app::ledger::{Entry, News, Verified};
-use app::{Floor, RuleInForce, RuleText, Status};
+use app::{Floor, Status};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::sse::{Event, KeepAlive, Sse};
@@ -16,9 +16,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::time::MissedTickBehavior;
 
-use super::{Listed, Path, Whole};
+use super::Listed;
 use crate::caller::Came;
-use crate::describe::{self, Answers, Items, NoContent, Operation};
+use crate::describe::{self, Answers, Items, Operation};
 use crate::json::Json;
 use crate::problem::Problem;
 
@@ -86,32 +86,6 @@ pub(crate) async fn reload(
 pub(crate) struct Reloaded {
     /// Mistakes in it; what they stand in was left out.
     problems: Vec<String>,
-}
-
-pub(crate) async fn rules(
-    State(floor): State<Floor>,
-    came: Came,
-    Listed(Whole {}, page): Listed<Whole>,
-) -> Result<Items<RuleInForce>, Problem> {
-    Ok(Json(floor.rules(&came.caller, &page)?))
-}
-
-pub(crate) async fn rule(
-    State(floor): State<Floor>,
-    came: Came,
-    Path(id): Path<String>,
-) -> Result<Json<RuleText>, Problem> {
-    Ok(Json(floor.rule(&came.caller, &id).await?))
-}
-
-/// Lets a rule run again that was shut off because it took too long.
-pub(crate) async fn lift(
-    State(floor): State<Floor>,
-    came: Came,
-    Path(id): Path<String>,
-) -> Result<NoContent, Problem> {
-    floor.lift_rule(&came.caller, &id).await?;
-    Ok(NoContent)
 }
 
 /// How often it is asked whether the listener of a stream could still come in.

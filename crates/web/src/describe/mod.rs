@@ -10,7 +10,7 @@ mod parts;
 use serde_json::{Map, Value, json};
 
 pub(crate) use operation::{Operation, Schemas};
-pub(crate) use parts::{Answers, Created, Items, NoContent, Takes, kept, tell};
+pub(crate) use parts::{Answers, Created, Fresh, Items, NoContent, Takes, kept, tell};
 
 use crate::caller::{COOKIE, CSRF};
 use crate::receive;

@@ -85,6 +85,22 @@ impl<T: JsonSchema> Answers for Json<T> {
     }
 }
 
+/// An answer in JSON to a request that changes nothing although it has a body: it is not kept, and work on it
+/// may end when its client goes away.
+pub(crate) struct Fresh<T>(pub(crate) T);
+
+impl<T: Serialize> IntoResponse for Fresh<T> {
+    fn into_response(self) -> Response {
+        Json(self.0).into_response()
+    }
+}
+
+impl<T: JsonSchema> Answers for Fresh<T> {
+    fn tell(to: &mut Operation<'_>) {
+        <Json<T> as Answers>::tell(to);
+    }
+}
+
 /// Something was made.
 pub(crate) struct Created<T>(pub(crate) T);
 

@@ -20,7 +20,7 @@ const UNSEEN: [&str; 11] = [
     "live_events",
     "auth_setup",
     "users_confirm_code",
-    "live_lift",
+    "rules_lift",
     "sign_in_begin_openid",
     "sign_in_end_openid",
     "sign_in_begin_link",
@@ -156,6 +156,12 @@ async fn people(walk: &mut Walk) {
     let id = rules["items"][0]["id"].as_str().unwrap().to_owned();
     let rule = walk.to("GET", "/api/v1/rules/{id}", &id, Value::Null).await;
     assert!(rule["text"].as_str().unwrap().contains(&id), "{rule}");
+    let text = json!({ "text": rule["text"] });
+    walk.to("POST", "/api/v1/content/rules/check", "", text.clone()).await;
+    walk.to("POST", "/api/v1/content/rules/test", "", text).await;
+    let text = json!({ "text": rule["text"], "expected": rule["version"] });
+    walk.to("PUT", "/api/v1/rules/{id}", &id, text).await;
+    walk.to("DELETE", "/api/v1/rules/{id}", &id, Value::Null).await;
     let token = json!({ "name": "t", "scopes": ["read"], "expires": "2999-01-01T00:00:00Z" });
     let made = walk.to("POST", "/api/v1/me/tokens", "", token).await;
     walk.to("GET", "/api/v1/me/tokens", "", Value::Null).await;
@@ -235,6 +241,12 @@ async fn work(walk: &mut Walk, alerts: &[String]) {
     walk.to("POST", "/api/v1/incidents/{id}/alerts", one, json!({ "add": [alert] })).await;
     walk.to("POST", "/api/v1/incidents/{id}/comments", one, json!({ "text": "…" })).await;
     walk.to("GET", "/api/v1/incidents/{id}/comments", one, Value::Null).await;
+    for form in ["html", "pdf", "markdown", "json"] {
+        let parts = format!("{one}/report?form={form}");
+        let said = walk.session.get(&walk.house, &format!("/api/v1/incidents/{parts}")).await;
+        assert_eq!(said.status, 200, "{form}");
+        walk.seen.push(Seen { operation: "incidents_report".to_owned(), said });
+    }
     let task = json!({ "title": "Look", "assignee": "anna", "due": "2999-01-01T00:00:00Z" });
     let task = walk.to("POST", "/api/v1/incidents/{id}/tasks", one, task).await;
     let id = task["task_id"].as_str().unwrap().to_owned();

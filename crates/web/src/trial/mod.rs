@@ -6,6 +6,8 @@ mod attack;
 mod once;
 mod pages;
 mod questions;
+mod reports;
+mod rules;
 mod two;
 mod who;
 

@@ -35,7 +35,6 @@ pub(crate) struct AlertQuery {
     #[schemars(regex(pattern = ENTITY))]
     entity: Option<String>,
     /// A tag of a sender whose events it is about, such as `site=oslo`.
-    #[schemars(length(max = 300))]
     tag: Option<String>,
     /// Words, all of which must be in title, description, entities or reason.
     #[schemars(length(max = 300))]

@@ -22,7 +22,11 @@ const pending = new Map();
 export const faults = [];
 
 export async function open({ width = 1440, height = 900, theme = 'dark' } = {}) {
-  browser ??= await chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: FLAGS });
+  browser ??= await chromium.launch({
+    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+    args: FLAGS,
+    ignoreDefaultArgs: ['--hide-scrollbars'],
+  });
   const context = await browser.newContext({ viewport: { width, height }, colorScheme: theme, ignoreHTTPSErrors: true });
   context.setDefaultTimeout(20_000);
   const page = await context.newPage();
@@ -56,6 +60,19 @@ export async function logIn(page, login = 'anna', password = PASSWORD) {
   await page.getByLabel('Password').fill(password);
   await page.getByRole('button', { name: 'Log in', exact: true }).click();
   await page.locator('#main').waitFor();
+}
+
+/** A session without a look at any page. */
+export async function logInQuietly(page, login = 'anna', password = PASSWORD) {
+  const answer = await page.context().request.post(`${URL}/api/v1/login`, { data: { login, password } });
+  assert.ok(answer.ok(), await answer.text());
+}
+
+/** What Chromium's tracing tells of its work while something happens. */
+export async function traced(page, act) {
+  await browser.startTracing(page, { categories: ['toplevel', 'devtools.timeline', 'disabled-by-default-devtools.timeline', '__metadata'] });
+  await act();
+  return JSON.parse((await browser.stopTracing()).toString()).traceEvents;
 }
 
 /** Delivers bytes as a sender does. */

@@ -55,6 +55,11 @@ const TASKS: &[Task] = &[
     ("ocsf", "EXPORT.json: writes the schema tables from an OCSF export", ocsf_tables::run),
     ("ocsf-check", "FILE…: checks OCSF events against the schema", ocsf_check::run),
     (
+        "pages-speed",
+        "the pages before five million events: first rows, keys, scrolling, bytes, in Chromium",
+        proofs::pages::speed,
+    ),
+    (
         "regression",
         "SigmaHQ's regression cases through the whole program",
         proofs::regression::regression,

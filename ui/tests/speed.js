@@ -1,6 +1,7 @@
 // How fast the pages are before a floor of five million events, as a browser measures it. `cargo xtask
 // pages-speed` makes the floor and judges; each line that is printed is one figure: what, how much, its unit,
 // and the bar that it must not pass (none where it is told for information).
+import { writeFile } from 'node:fs/promises';
 import { ask, close, logInQuietly, open, settled, traced, until, URL } from './floor.js';
 
 const [part, only] = process.argv.slice(2);
@@ -121,7 +122,7 @@ async function keys(page) {
   const all = (await ask(page, '/alerts/facets?state=new')).total;
   await until('all alerts are in the list', async () => {
     await list.evaluate((el) => (el.scrollTop = el.scrollHeight));
-    return (await list.getByRole('row').count()) >= all;
+    return Number(await list.getAttribute('aria-rowcount')) >= all;
   });
   await list.evaluate((el) => (el.scrollTop = 0));
   await keyed(page, `${all} alerts in the list`, (press) => press([...times(30, 'j'), ...times(10, 'x'), ...times(10, 'k'), 'e', 'Escape', 'l', 'Escape', 'm', 'Escape', 'Escape', '?', 'Escape', 'Control+k', ...'alerts', 'Escape']));
@@ -157,6 +158,7 @@ async function moved(page, name, act) {
     await act();
     await page.evaluate(() => cancelAnimationFrame(window.framing));
   });
+  if (process.env.FLOOR_TRACE) await writeFile(`${process.env.FLOOR_TRACE}-${name.slice(0, 12).replaceAll(' ', '-')}.json`, JSON.stringify(trace));
   const frames = (await page.evaluate(() => window.frames_)).sort((a, b) => a - b);
   const main = new Set(trace.filter((e) => e.name === 'thread_name' && e.args.name === 'CrRendererMain').map((e) => `${e.pid} ${e.tid}`));
   const tasks = trace.filter((e) => e.ph === 'X' && /RunTask$/.test(e.name) && main.has(`${e.pid} ${e.tid}`)).map((e) => e.dur / 1000);

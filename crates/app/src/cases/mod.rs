@@ -6,6 +6,7 @@ mod asking;
 mod floor;
 mod incidents;
 mod once;
+mod searches;
 mod senders;
 mod words;
 

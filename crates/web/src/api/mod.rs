@@ -5,6 +5,7 @@ pub(crate) mod auth;
 pub(crate) mod hunt;
 pub(crate) mod incidents;
 pub(crate) mod live;
+pub(crate) mod searches;
 pub(crate) mod senders;
 pub(crate) mod sign_in;
 pub(crate) mod users;

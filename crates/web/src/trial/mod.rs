@@ -6,6 +6,7 @@ mod attack;
 mod once;
 mod pages;
 mod questions;
+mod searches;
 mod two;
 mod who;
 

@@ -69,6 +69,11 @@ const TASKS: &[Task] = &[
         "the API of a real server tried by schemathesis: no defect, no answer that is not described",
         proofs::schemathesis::prove,
     ),
+    (
+        "screenshots",
+        "a picture of every page: dark, light, on a phone; empty, loaded, failing",
+        proofs::pages::pictures,
+    ),
     ("tidy", "checks the rules of the house: imports, owners, heads, sizes, words", tidy::run),
 ];
 

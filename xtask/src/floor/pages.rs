@@ -88,6 +88,30 @@ pub fn pages_speed(
     Ok(figures)
 }
 
+/// Has a picture taken of every page before a new floor, by `ui/tests/screenshots.js`.
+pub fn pages_pictures(
+    program: &Path,
+    data: &Path,
+    ui: &Path,
+    evidence: &Path,
+    out: &Path,
+) -> Result<(), String> {
+    let place = Place::new(program, data)?;
+    let floor = place.open()?;
+    let absolute = |path: &Path| std::path::absolute(path).map_err(|e| e.to_string());
+    let status = Command::new("node")
+        .arg("tests/screenshots.js")
+        .current_dir(ui)
+        .env("FLOOR_URL", format!("http://{}", place.http))
+        .env("FLOOR_LINK", floor.first_link())
+        .env("FLOOR_EVIDENCE", absolute(evidence)?)
+        .env("FLOOR_FOLDER", absolute(out)?)
+        .status()
+        .map_err(|e| format!("node: {e}"))?;
+    floor.stop()?;
+    if status.success() { Ok(()) } else { Err(format!("tests/screenshots.js: {status}")) }
+}
+
 /// Delivers events that each make an alert, and waits until they are there.
 fn deliver(api: &mut Api, place: &Place, alerts: u64) -> Result<(), String> {
     let token = api.sender("cluster")?;

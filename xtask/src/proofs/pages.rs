@@ -1,9 +1,9 @@
 //! `cargo xtask pages-…`: the pages before the real program, in Chromium.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use xtask::floor::pages_speed;
+use xtask::floor::{pages_pictures, pages_speed};
 
 use super::{option, program, scratch};
 
@@ -32,6 +32,42 @@ pub(crate) fn speed(args: &[String]) -> Result<(), String> {
         0 => Ok(()),
         broken => Err(format!("{broken} figures pass their bar")),
     }
+}
+
+/// What the guide shows: a picture, and its name there.
+const GUIDE: [(&str, &str); 12] = [
+    ("floor-loaded-dark", "floor"),
+    ("alert-loaded-light", "alerts"),
+    ("incident-loaded-dark", "incident"),
+    ("graph-loaded-light", "graph"),
+    ("event-loaded-dark", "hunt"),
+    ("value-loaded-light", "value"),
+    ("sql-mistake-loaded-dark", "sql"),
+    ("entity-loaded-dark", "entity"),
+    ("matrix-loaded-light", "matrix"),
+    ("floor-empty-dark", "first-start"),
+    ("alerts-silent-dark", "no-answer"),
+    ("alert-loaded-phone", "phone"),
+];
+
+/// `--out FOLDER`, `--guide` to take those of the guide into it, `--bin PATH`.
+#[allow(clippy::print_stdout)]
+pub(crate) fn pictures(args: &[String]) -> Result<(), String> {
+    let program = program(args)?;
+    let folder = scratch("screenshots")?;
+    let out = option(args, "--out").map_or_else(|| folder.join("pages"), PathBuf::from);
+    let evidence = Path::new("demo/evidence");
+    pages_pictures(&program, &folder.join("floor"), Path::new("ui"), evidence, &out)?;
+    std::fs::remove_dir_all(folder.join("floor")).map_err(|e| e.to_string())?;
+    if args.iter().any(|arg| arg == "--guide") {
+        for (name, shown) in GUIDE {
+            let (from, to) = (out.join(name), Path::new("docs/guide/pages").join(shown));
+            std::fs::copy(from.with_extension("webp"), to.with_extension("webp"))
+                .map_err(|e| format!("{name}: {e}"))?;
+        }
+    }
+    println!("{} pictures in {}", xtask::files(&out).len(), out.display());
+    Ok(())
 }
 
 fn done(command: &mut Command, what: &str) -> Result<(), String> {

@@ -76,7 +76,7 @@ test('the floor stops while somebody works: it is said, what was typed stays, an
 });
 
 test('an answer that is lost on its way: the same again is written once', async () => {
-  await anna.reload();
+  await anna.goto(`${URL}/alerts?state=any&alert=${alert}`);
   await anna.getByLabel('Comment').fill('Written, and nobody heard');
   let lost = 0;
   await anna.route('**/comments', async (route) => {

@@ -75,6 +75,21 @@ export async function traced(page, act) {
   return JSON.parse((await browser.stopTracing()).toString()).traceEvents;
 }
 
+/** Bytes of the network that a look at a page takes, when nothing is kept from before: in all, and of the API. */
+export async function weighed(page, path) {
+  const cdp = await page.context().newCDPSession(page);
+  await cdp.send('Network.enable');
+  const urls = new Map();
+  const sizes = [];
+  cdp.on('Network.responseReceived', (e) => urls.set(e.requestId, e.response.url));
+  cdp.on('Network.loadingFinished', (e) => sizes.push({ api: urls.get(e.requestId)?.includes('/api/') ?? false, bytes: e.encodedDataLength }));
+  await page.goto(URL + path);
+  await settled(page);
+  await cdp.detach();
+  const sum = (list) => list.reduce((all, { bytes }) => all + bytes, 0);
+  return { all: sum(sizes), api: sum(sizes.filter((size) => size.api)) };
+}
+
 /** Delivers bytes as a sender does. */
 export async function deliver(token, bytes) {
   const answer = await fetch(`${URL}/api/v1/ingest`, {

@@ -234,7 +234,7 @@ test('every page shows them as text', async () => {
 });
 
 test('what addresses, fields and errors say is text as well', async () => {
-  for (const text of [ATTACKS[1], ATTACKS[2], ATTACKS[12], ATTACKS.join(' ')]) {
+  for (const text of [ATTACKS[2], ATTACKS[12], ATTACKS.join(' ')]) {
     const low = e(text.toLowerCase());
     for (const path of [
       `/entity/user/${e(`ingest ${text}`.toLowerCase())}`, `/hunt?${DAYS}&q=${e(text)}`, `/hunt?${DAYS}&q=${e(`usr:${text}`)}`,

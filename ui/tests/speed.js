@@ -2,7 +2,7 @@
 // pages-speed` makes the floor and judges; each line that is printed is one figure: what, how much, its unit,
 // and the bar that it must not pass (none where it is told for information).
 import { writeFile } from 'node:fs/promises';
-import { ask, close, logInQuietly, open, settled, traced, until, URL } from './floor.js';
+import { ask, close, logInQuietly, open, settled, traced, until, URL, weighed } from './floor.js';
 
 const [part, only] = process.argv.slice(2);
 const DAYS = 'from=2026-11-01T00:00:00Z&to=2026-11-08T00:00:00Z';
@@ -222,18 +222,9 @@ async function scrolling(page) {
 async function loads() {
   for (const path of ['/', '/alerts', '/incidents', `/hunt?${DAYS}`, `/hunt?${DAYS}&mode=sql`, '/rules']) {
     const page = await visitor();
-    const cdp = await page.context().newCDPSession(page);
-    await cdp.send('Network.enable');
-    const sizes = [];
-    const kinds = new Map();
-    cdp.on('Network.responseReceived', (e) => kinds.set(e.requestId, e.response.url));
-    cdp.on('Network.loadingFinished', (e) => sizes.push([kinds.get(e.requestId) ?? '', e.encodedDataLength]));
-    await page.goto(URL + path);
-    await settled(page);
-    const all = sizes.reduce((sum, [, n]) => sum + n, 0) / 1000;
-    const data = sizes.filter(([url]) => url.includes('/api/')).reduce((sum, [, n]) => sum + n, 0) / 1000;
-    tell(`first load of ${path.split('?')[0]}${path.includes('sql') ? ' (SQL)' : ''}`, all, 'kB', LOAD);
-    tell('  of it answers of the API', data, 'kB');
+    const { all, api } = await weighed(page, path);
+    tell(`first load of ${path.split('?')[0]}${path.includes('sql') ? ' (SQL)' : ''}`, all / 1000, 'kB', LOAD);
+    tell('  of it answers of the API', api / 1000, 'kB');
     await page.context().close();
   }
 }

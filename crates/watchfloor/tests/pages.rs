@@ -144,7 +144,8 @@ fn hostile(ui: &Path, folder: &Path) {
     }
     std::fs::write(content.join("rules/hostile.yml"), HOSTILE_RULE).unwrap();
     std::fs::write(content.join("hunts/hostile.yml"), HOSTILE_HUNT).unwrap();
-    let tail = format!("[[tail]]\nname = \"files\"\npaths = [{:?}]\nsettle = 1\n", tailed);
+    let paths = tailed.display();
+    let tail = format!("[[tail]]\nname = \"files\"\npaths = [\"{paths}\"]\nsettle = 1\n");
     std::fs::write(data.join("floor.toml"), tail).unwrap();
     let content = content.to_str().unwrap();
     let sockets = ["--syslog-tcp", "--syslog-udp", "--relp"].map(|flag| [flag, "127.0.0.1:0"]);

@@ -32,7 +32,7 @@ for (const [theme, width] of [['dark', 1440], ['light', 1280], ['light', 390]]) 
     const narrow = width < 500;
     const all = [
       '/', '/alerts?state=any', '/incidents', `/incidents/${incident.incident_id}`, `/hunt?${DAYS}`, `/hunt?${DAYS}&q=${q}`,
-      `/hunt?${DAYS}&stack=user`, `/hunt?mode=sql&${DAYS}&sql=SELECT%201`, '/hunt?hunt=first-of-all', `/hunt?${DAYS}&q=${q}&pane=address%3A203.0.113.66`,
+      `/hunt?${DAYS}&stack=user`, `/hunt?mode=sql&${DAYS}&sql=SELECT%201`, '/hunt?hunt=accounts-made-and-raised', `/hunt?${DAYS}&q=${q}&pane=address%3A203.0.113.66`,
       '/entity/address/203.0.113.66', '/rules', '/rules?view=matrix', '/sources', '/settings', '/settings/tokens', '/settings/suppressions',
       '/settings/users', '/settings/audit',
     ];

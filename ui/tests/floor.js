@@ -22,7 +22,11 @@ const pending = new Map();
 export const faults = [];
 
 export async function open({ width = 1440, height = 900, theme = 'dark' } = {}) {
-  browser ??= await chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: FLAGS });
+  browser ??= await chromium.launch({
+    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+    args: FLAGS,
+    ignoreDefaultArgs: ['--hide-scrollbars'],
+  });
   const context = await browser.newContext({ viewport: { width, height }, colorScheme: theme, ignoreHTTPSErrors: true });
   context.setDefaultTimeout(20_000);
   const page = await context.newPage();
@@ -38,7 +42,11 @@ export async function open({ width = 1440, height = 900, theme = 'dark' } = {}) 
   const asked = new Set();
   pending.set(page, asked);
   const counts = (request) => !request.url().endsWith('/api/v1/events');
-  page.on('request', (request) => counts(request) && asked.add(request));
+  page.on('request', (request) => {
+    // What the last document asked, nobody waits for.
+    if (request.isNavigationRequest() && request.frame() === page.mainFrame()) asked.clear();
+    if (counts(request)) asked.add(request);
+  });
   for (const end of ['requestfinished', 'requestfailed']) page.on(end, (request) => asked.delete(request));
   page.on('request', (request) => {
     if (!request.url().startsWith(URL) && !/^(data|blob):/.test(request.url())) faults.push(`asks ${request.url()}`);
@@ -56,6 +64,34 @@ export async function logIn(page, login = 'anna', password = PASSWORD) {
   await page.getByLabel('Password').fill(password);
   await page.getByRole('button', { name: 'Log in', exact: true }).click();
   await page.locator('#main').waitFor();
+}
+
+/** A session without a look at any page. */
+export async function logInQuietly(page, login = 'anna', password = PASSWORD) {
+  const answer = await page.context().request.post(`${URL}/api/v1/login`, { data: { login, password } });
+  assert.ok(answer.ok(), await answer.text());
+}
+
+/** What Chromium's tracing tells of its work while something happens. */
+export async function traced(page, act) {
+  await browser.startTracing(page, { categories: ['toplevel', 'devtools.timeline', 'disabled-by-default-devtools.timeline', '__metadata'] });
+  await act();
+  return JSON.parse((await browser.stopTracing()).toString()).traceEvents;
+}
+
+/** Bytes of the network that a look at a page takes, when nothing is kept from before: in all, and of the API. */
+export async function weighed(page, path) {
+  const cdp = await page.context().newCDPSession(page);
+  await cdp.send('Network.enable');
+  const urls = new Map();
+  const sizes = [];
+  cdp.on('Network.responseReceived', (e) => urls.set(e.requestId, e.response.url));
+  cdp.on('Network.loadingFinished', (e) => sizes.push({ api: urls.get(e.requestId)?.includes('/api/') ?? false, bytes: e.encodedDataLength }));
+  await page.goto(URL + path);
+  await settled(page);
+  await cdp.detach();
+  const sum = (list) => list.reduce((all, { bytes }) => all + bytes, 0);
+  return { all: sum(sizes), api: sum(sizes.filter((size) => size.api)) };
 }
 
 /** Delivers bytes as a sender does. */
@@ -86,12 +122,11 @@ export const ask = (page, path, body) =>
 /** Waits until a page has all its answers, and drawn them. */
 export async function settled(page) {
   const asked = pending.get(page);
-  let calm = 0;
-  await until('the page has its answers', async () => {
+  const end = Date.now() + 30_000;
+  for (let calm = 0; calm < 3; calm = asked.size ? 0 : calm + 1) {
     await page.evaluate(() => new Promise((go) => requestAnimationFrame(() => requestAnimationFrame(go))));
-    calm = asked.size ? 0 : calm + 1;
-    return calm > 2;
-  });
+    assert.ok(Date.now() < end, `no answer to ${[...asked].map((request) => `${request.method()} ${request.url()} ${request.postData() ?? ''}`)}`);
+  }
 }
 
 /** Waits until something holds. */

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { after, test } from 'node:test';
-import { EVIDENCE, LINK, PASSWORD, URL, ask, close, deliver, faults, logIn, open, settled, until } from './floor.js';
+import { EVIDENCE, LINK, PASSWORD, URL, ask, close, deliver, faults, logIn, logInQuietly, open, settled, until, weighed } from './floor.js';
 
 /** The evidence's days. */
 const DAYS = 'from=2026-10-14T00:00:00Z&to=2026-10-17T00:00:00Z';
@@ -510,6 +510,28 @@ story('an incident becomes a report, to look at and to keep, and nothing in it r
   const found = await evil.evaluate(() => [window.pwned, document.images.length, document.querySelectorAll('iframe, object, embed, link, base, form').length]);
   assert.deepEqual(found, [undefined, 0, 0]);
   await evil.close();
+});
+
+story('the first look at a page takes at most 400 kB, and a table ends at its last row', async () => {
+  for (const path of ['/', '/alerts', `/hunt?${DAYS}&show=events`, `/hunt?mode=sql&${DAYS}`]) {
+    const page = await open();
+    await logInQuietly(page);
+    const { all } = await weighed(page, path);
+    assert.ok(all > 50_000 && all < 400_000, `${path}: ${all} bytes`);
+    await page.context().close();
+  }
+  await anna.goto(`${URL}/hunt?${DAYS}&show=events`);
+  const grid = anna.getByRole('grid', { name: 'Events' });
+  await grid.locator('[aria-rowindex="1"] .time').waitFor();
+  await until('they are counted', async () => Number(await grid.getAttribute('aria-rowcount')) > 2000);
+  const last = await grid.getAttribute('aria-rowcount');
+  await anna.keyboard.press('j');
+  await anna.keyboard.press('End');
+  await grid.locator(`[aria-rowindex="${last}"] .time`).waitFor();
+  // Rows that come do not draw one back to the chosen one.
+  await grid.evaluate((el) => (el.scrollTop = el.scrollHeight / 2));
+  await settled(anna);
+  assert.equal(await grid.locator(`[aria-rowindex="${last}"]`).count(), 0, 'it stays where it was scrolled');
 });
 
 test('no page failed, broke the policy, opened a dialog or asked another host', () => {

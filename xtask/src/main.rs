@@ -55,6 +55,11 @@ const TASKS: &[Task] = &[
     ("ocsf", "EXPORT.json: writes the schema tables from an OCSF export", ocsf_tables::run),
     ("ocsf-check", "FILE…: checks OCSF events against the schema", ocsf_check::run),
     (
+        "pages-speed",
+        "the pages before five million events: first rows, keys, scrolling, bytes, in Chromium",
+        proofs::pages::speed,
+    ),
+    (
         "regression",
         "SigmaHQ's regression cases through the whole program",
         proofs::regression::regression,
@@ -63,6 +68,11 @@ const TASKS: &[Task] = &[
         "schemathesis",
         "the API of a real server tried by schemathesis: no defect, no answer that is not described",
         proofs::schemathesis::prove,
+    ),
+    (
+        "screenshots",
+        "a picture of every page: dark, light, on a phone; empty, loaded, failing",
+        proofs::pages::pictures,
     ),
     ("tidy", "checks the rules of the house: imports, owners, heads, sizes, words", tidy::run),
 ];

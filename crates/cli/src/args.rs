@@ -52,7 +52,15 @@ Exit codes:
 pub enum Verb {
     /// Investigate evidence: events, findings, incidents and a report
     Investigate(Investigate),
-    /// Keep a data folder alive: receive logs, detect as they arrive, answer an API
+    /// Keep a data folder alive: receive logs, detect as they arrive, show pages and answer an API
+    ///
+    /// Logs that senders deliver are acknowledged when they are on the disk, rules look at them as they arrive, and
+    /// alerts and incidents are there within a second. A browser opened at the address of --listen shows the pages:
+    /// alerts, incidents, search and hunt, rules, sources; programs find the API at /api/v1, described in
+    /// /api/v1/openapi.json.
+    ///
+    /// The first start prints a link that makes the first admin, once. Stop it with Ctrl-C or SIGTERM; killing it
+    /// at any moment loses nothing that was acknowledged.
     Serve(Serve),
     /// Play recorded evidence to a floor that is open, as if it happened now
     Play(Play),
@@ -130,13 +138,6 @@ pub struct Investigate {
 
 /// `serve`.
 #[derive(Debug, Args)]
-#[command(
-    long_about = "Opens a data folder and keeps it alive: logs that senders deliver are acknowledged \
-                  when they are on the disk, rules look at them as they arrive, alerts and incidents \
-                  are there within a second, and everything is open to an API under /api/v1.\n\nAt \
-                  the first start it prints a link that makes the first admin, once. Stop it with \
-                  Ctrl-C or SIGTERM; killing it at any moment loses nothing that was acknowledged."
-)]
 pub struct Serve {
     #[command(flatten)]
     pub data: Data,

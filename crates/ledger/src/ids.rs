@@ -115,6 +115,10 @@ row_id!(
     SuppressionId, "s-"
 );
 row_id!(
+    /// A search that was given a name.
+    SearchId, "q-"
+);
+row_id!(
     /// A user.
     UserId, "u-"
 );

@@ -40,6 +40,7 @@ mod page;
 mod place;
 mod positions;
 mod schema;
+mod searches;
 mod secret;
 mod senders;
 mod sessions;
@@ -70,7 +71,9 @@ pub use findings::Findings;
 pub use health::{Health, Heard, SourceHealth};
 pub use idempotency::{Answer, Idempotency, MAX_KEYS};
 pub use identities::{Identities, Identity, MAX_IDENTITIES};
-pub use ids::{CommentId, MergeId, SenderId, SessionId, SuppressionId, TaskId, TokenId, UserId};
+pub use ids::{
+    CommentId, MergeId, SearchId, SenderId, SessionId, SuppressionId, TaskId, TokenId, UserId,
+};
 pub use incidents::{
     IncidentChange, IncidentFilter, IncidentOrder, IncidentRow, IncidentStatus, Incidents, Merge,
     NewIncident,
@@ -81,6 +84,7 @@ pub use news::{Change, Changes, Kind, News};
 pub use page::{Cursor, MAX_PAGE, Page, Paging};
 pub use place::Place;
 pub use positions::Positions;
+pub use searches::{MAX_ADDRESS, MAX_SEARCHES, NewSearch, Search, SearchChange, Searches};
 pub use secret::Secret;
 pub use senders::{MAX_SENDER_TOKENS, Sender, SenderForm, Senders, Silent};
 pub use sessions::{NewSession, Session, Sessions};
@@ -112,6 +116,8 @@ handles! {
     comments: Comments,
     /// Suppressions.
     suppressions: Suppressions,
+    /// Searches that were given a name.
+    searches: Searches,
     /// Recent findings.
     findings: Findings,
     /// Users.

@@ -23,6 +23,8 @@ words! {
         Task = "task",
         /// A suppression.
         Suppression = "suppression",
+        /// A search that was given a name.
+        Search = "search",
         /// A finding.
         Finding = "finding",
         /// A user.

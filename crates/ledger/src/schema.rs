@@ -12,6 +12,7 @@ use crate::ledger::Engine;
 const STEPS: &[(i64, &str, &str)] = &[
     (1, "ledger", include_str!("../migrations/0001_ledger.sql")),
     (2, "labels and identities", include_str!("../migrations/0002_labels_identities.sql")),
+    (3, "searches", include_str!("../migrations/0003_searches.sql")),
 ];
 
 /// How long others are let go on before it is tried again.

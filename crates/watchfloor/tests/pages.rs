@@ -26,6 +26,39 @@ detection:
 level: high
 "#;
 
+/// The same, in everything that a rule says.
+const HOSTILE_RULE: &str = r#"title: "intruder \"'><img src=x onerror=\"window.pwned=1\"><script>window.pwned=1</script>"
+id: 7a2c9f7e-2f0e-4a8e-9d36-0a2f6c1c8d11
+status: test
+author: <svg onload=window.pwned=1>
+description: |
+    <script>window.pwned=1</script> [x](javascript:window.pwned=1) </textarea></style><img src=x onerror=window.pwned=1>
+references:
+    - javascript:window.pwned=1
+    - https://evil.example/"><script>window.pwned=1</script>
+tags:
+    - attack.t1098
+    - <img src=x onerror=window.pwned=1>
+falsepositives:
+    - <iframe srcdoc="<script>parent.pwned=1</script>"></iframe>
+logsource:
+    product: kubernetes
+    service: audit
+detection:
+    words:
+        - intruder
+    condition: words
+level: high
+"#;
+const HOSTILE_HUNT: &str = r#"name: hostile
+title: "\"'><img src=x onerror=\"window.pwned=1\">"
+techniques: [T1136]
+explanation: <script>window.pwned=1</script> [x](javascript:window.pwned=1)
+sql: |
+  SELECT time, actor_user_name, raw_data, '<img src=x onerror=window.pwned=1>' AS "<svg onload=window.pwned=1>"
+  FROM events LIMIT 100
+"#;
+
 struct Floor(Child);
 
 impl Drop for Floor {
@@ -84,6 +117,13 @@ fn the_stories_of_the_pages() {
         tell(&ui, file, url, &opened);
     }
 
+    hostile(&ui, folder.path());
+
+    // The story kills and opens its floor itself.
+    let url = format!("http://{}", TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap());
+    let failing = folder.path().join("failing");
+    tell_with(&ui, "tests/failing.test.js", &url, &Value::Null, &failing);
+
     // A browser makes passkeys for a name, and before a certificate that it believes or for this machine.
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let url = format!("http://localhost:{port}");
@@ -93,6 +133,26 @@ fn the_stories_of_the_pages() {
     let listen = format!("127.0.0.1:{port}");
     let (_named, opened) = open(&data, &["--plain", "--listen", &listen]);
     tell(&ui, "tests/passkeys.test.js", &url, &opened);
+}
+
+/// Everything that anybody can write, by somebody who means ill, before every page.
+fn hostile(ui: &Path, folder: &Path) {
+    let (data, tailed) = (folder.join("hostile"), folder.join("tailed"));
+    let content = folder.join("content");
+    for made in [&data, &tailed, &content.join("rules"), &content.join("hunts")] {
+        std::fs::create_dir_all(made).unwrap();
+    }
+    std::fs::write(content.join("rules/hostile.yml"), HOSTILE_RULE).unwrap();
+    std::fs::write(content.join("hunts/hostile.yml"), HOSTILE_HUNT).unwrap();
+    let paths = tailed.display();
+    let tail = format!("[[tail]]\nname = \"files\"\npaths = [\"{paths}\"]\nsettle = 1\n");
+    std::fs::write(data.join("floor.toml"), tail).unwrap();
+    let content = content.to_str().unwrap();
+    let sockets = ["--syslog-tcp", "--syslog-udp", "--relp"].map(|flag| [flag, "127.0.0.1:0"]);
+    let more = ["--plain", "--listen", "127.0.0.1:0", "--content", content];
+    let (_floor, opened) = open(&data, &[&more[..], sockets.as_flattened()].concat());
+    let url = opened.get("url").and_then(Value::as_str).unwrap();
+    tell_with(ui, "tests/hostile.test.js", url, &opened, &tailed);
 }
 
 /// Opens a floor; what it says of itself.
@@ -113,12 +173,20 @@ fn open(data: &Path, more: &[&str]) -> (Floor, Value) {
 
 /// Has a file of stories told before a floor.
 fn tell(ui: &Path, file: &str, url: &str, opened: &Value) {
+    tell_with(ui, file, url, opened, ui);
+}
+
+/// The same, beside a folder: whose files the floor follows, or which a floor of the story's own has.
+fn tell_with(ui: &Path, file: &str, url: &str, opened: &Value, beside: &Path) {
     let told = Command::new("node")
         .args(["--test", file])
         .current_dir(ui)
         .env("CHROMIUM", CHROMIUM)
         .env("FLOOR_URL", url)
-        .env("FLOOR_LINK", opened.get("first_link").and_then(Value::as_str).unwrap())
+        .env("FLOOR_LINK", opened.get("first_link").and_then(Value::as_str).unwrap_or_default())
+        .env("FLOOR_OPENED", opened.to_string())
+        .env("FLOOR_FOLDER", beside)
+        .env("FLOOR_PROGRAM", env!("CARGO_BIN_EXE_watchfloor"))
         .env("FLOOR_EVIDENCE", ui.join("../demo/evidence"))
         .status();
     assert!(told.unwrap().success(), "{file}: what it says stands above");

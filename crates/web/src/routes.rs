@@ -8,7 +8,7 @@ use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::{MethodFilter, MethodRouter};
 
-use crate::api::{alerts, auth, hunt, incidents, live, rules, senders, sign_in, users};
+use crate::api::{alerts, auth, hunt, incidents, live, rules, searches, senders, sign_in, users};
 use crate::caller::Came;
 use crate::describe::Operation;
 use crate::once;
@@ -165,6 +165,14 @@ pub(crate) const ROUTES: &[Route] = routes! {
         "What a question can name: the columns of events, and functions";
     GET "/api/v1/hunts" May(Read) => hunt::list, "The saved hunts";
     POST "/api/v1/hunts/{name}" May(Hunt) => hunt::run, "Runs a saved hunt";
+    GET "/api/v1/searches" May(Hunt) => searches::list,
+        "The caller's searches that were given a name, and those that others show to everybody";
+    POST "/api/v1/searches" May(Hunt) => searches::keep,
+        "Keeps a search under a name; everybody sees it only where `decide` allows it";
+    PATCH "/api/v1/searches/{id}" May(Hunt) => searches::change,
+        "Changes a search: one's own, or by an admin one that everybody sees";
+    DELETE "/api/v1/searches/{id}" May(Hunt) => searches::remove,
+        "Removes a search: one's own, or by an admin one that everybody sees";
     GET "/api/v1/rules" May(Read) => rules::list, "The rules in force, and what each costs";
     GET "/api/v1/rules/{id}" May(Read) => rules::one, "A rule in force, with its text";
     PUT "/api/v1/rules/{id}" May(Content) => rules::save,

@@ -48,9 +48,8 @@ export class Alerts {
     const turn = (this.turn += 1);
     const { order: _order, ...counted } = filter;
     try {
-      const many = same ? Math.min(500, Math.max(PAGE, this.rows.length)) : PAGE;
       const [page, facets] = await Promise.all([
-        get<Page<AlertRow>>(at('/alerts', { ...filter, limit: many })),
+        this.fetch(filter, same ? this.rows.length : 0),
         get<Facets>(at('/alerts/facets', counted)),
       ]);
       if (turn !== this.turn) return;
@@ -70,12 +69,35 @@ export class Alerts {
     if (turn === this.turn) this.loaded = true;
   }
 
+  /** The first rows, as many as there were: whoever has gone down the list stays where they are. */
+  private async fetch(filter: Record<string, string | null>, many: number): Promise<Page<AlertRow>> {
+    const items: AlertRow[] = [];
+    let after: string | null = null;
+    do {
+      const limit = Math.min(500, Math.max(PAGE, many - items.length));
+      const page: Page<AlertRow> = await get(at('/alerts', { ...filter, limit, after }));
+      items.push(...page.items);
+      after = page.next;
+    } while (after && items.length < many);
+    return { items, next: after };
+  }
+
   async further(): Promise<void> {
     if (!this.next) return;
     const turn = this.turn;
     const after = this.next;
     this.next = null;
-    const page = await get<Page<AlertRow>>(at('/alerts', { ...this.filter, limit: PAGE, after }));
+    let page: Page<AlertRow>;
+    try {
+      page = await get<Page<AlertRow>>(at('/alerts', { ...this.filter, limit: PAGE, after }));
+    } catch (error) {
+      // It is asked for again when somebody goes on.
+      if (turn === this.turn) {
+        this.next = after;
+        this.wrong = sentence(error);
+      }
+      return;
+    }
     if (turn !== this.turn) return;
     const known = new Set(this.rows.map(id));
     this.rows = [...this.rows, ...page.items.filter((row) => !known.has(id(row)))];
@@ -94,9 +116,15 @@ export class Alerts {
     this.rows = this.rows.map((other) => (id(other) === id(row) ? row : other));
   }
 
-  /** Decides on one alert or, in one request, on several. */
-  async decide(rows: AlertRow[], decision: Decision, said: string): Promise<void> {
-    if (!rows.length) return;
+  /** Decides on one alert or, in one request, on several; those that leave the list by it are gone at once. Whether
+   * it went through. */
+  async decide(rows: AlertRow[], decision: Decision, said: string, leaves = false): Promise<boolean> {
+    if (!rows.length) return false;
+    const { rows: before, turn } = this;
+    if (leaves) {
+      const gone = new Set(rows.map(id));
+      this.rows = this.rows.filter((row) => !gone.has(id(row)));
+    }
     for (const row of rows) this.replace({ ...row, ...decision, level: decision.severity ?? row.level });
     const undo: Decision = {};
     const [one] = rows;
@@ -110,7 +138,7 @@ export class Alerts {
         const now = await patch<AlertRow>(`/alerts/${id(one)}`, { expected: one.version, ...decision });
         this.replace(now);
         toasts.say(said, { name: 'Undo', run: () => void this.decide([now], undo, 'Undone') });
-        return;
+        return true;
       }
       const alerts = rows.map((row) => ({ alert_id: id(row), expected: row.version }));
       const done = await post<{ items: { alert_id: string; alert?: AlertRow; error?: string }[] }>('/alerts/bulk', {
@@ -123,8 +151,11 @@ export class Alerts {
       this.marked = new Set(failed.map((item) => item.alert_id));
       toasts.say(`${said} (${rows.length - failed.length})`);
       if (failed.length) toasts.say(`${failed.length} stayed as they were: ${failed[0]?.error}`, undefined, true);
+      return true;
     } catch (error) {
-      for (const row of rows) this.back(rows, id(row));
+      // As it was before, unless the list was fetched anew meanwhile.
+      if (turn === this.turn) this.rows = before;
+      else for (const row of rows) this.back(rows, id(row));
       if (error instanceof Problem && error.status === 409 && one) {
         const now = await get<AlertRow>(`/alerts/${id(one)}`).catch(() => one);
         this.replace(now);
@@ -132,8 +163,8 @@ export class Alerts {
         const stands = now.status.state.replace('_', ' ');
         toasts.say(`Somebody was faster: the alert is ${stands} now${whose}. Nothing was changed.`, undefined, true);
       } else toasts.wrong(error, 'Nothing was changed');
-      // What has left the list meanwhile comes back.
       void this.load(this.filter);
+      return false;
     }
   }
 

@@ -12,6 +12,8 @@ export class Problem extends Error {
     readonly after = 0,
     /** What a passkey must answer beside the password. */
     readonly passkey: Questioned | null = null,
+    /** Whether nothing was to be changed. */
+    readonly reads = false,
   ) {
     super(detail);
   }
@@ -28,6 +30,11 @@ export function setWord(csrf: string): void {
 export function onLost(then: () => void): void {
   lost = then;
 }
+let silent: () => void = () => {};
+/** What to do when the floor does not answer. */
+export function onSilence(then: () => void): void {
+  silent = then;
+}
 
 async function problem(response: Response): Promise<Problem> {
   const after = Number(response.headers.get('retry-after') ?? 0);
@@ -39,23 +46,36 @@ async function problem(response: Response): Promise<Problem> {
   }
 }
 
+/** Changes of which nobody knows whether they were carried out, and their keys: the same again is sent under the
+ * same key (`Idempotency-Key`), so that it is carried out once. */
+const unsure = new Map<string, string>();
+const another = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), (n) => n.toString(16).padStart(2, '0')).join('');
+const asks = (path: string) => /^\/(query|hunts|login|logout)\b/.test(path);
+
 async function send(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<Response> {
   const headers: Record<string, string> = { accept: 'application/json' };
   if (method !== 'GET') headers['x-csrf-token'] = word;
   if (body !== undefined) headers['content-type'] = 'application/json';
+  const text = body === undefined ? undefined : JSON.stringify(body);
+  const change = `${path} ${text}`;
+  const key = method === 'POST' && !asks(path) ? (unsure.get(change) ?? another()) : null;
+  if (key) headers['idempotency-key'] = key;
   let response: Response;
   try {
     response = await fetch(`/api/v1${path}`, {
       method,
       headers,
-      body: body === undefined ? undefined : JSON.stringify(body),
+      body: text,
       signal,
       credentials: 'same-origin',
     });
   } catch (error) {
     if (signal?.aborted) throw error;
-    throw new Problem(0, 'the floor does not answer', ['Is it running, and is the network there?']);
+    if (key) unsure.set(change, key);
+    silent();
+    throw new Problem(0, 'the floor does not answer', ['Is it running, and is the network there?'], false, 0, null, method === 'GET');
   }
+  unsure.delete(change);
   if (response.ok) return response;
   if (response.status === 401 && !path.startsWith('/login') && path !== '/me') lost();
   throw await problem(response);

@@ -1,6 +1,6 @@
 // What a search over events found: counts over time, rows page by page as they are looked at, facets.
 import { aborted, sentence } from './api';
-import { facets, histogram, rowsAt, type Histogram, type Order, type Search, type Shown } from './search';
+import { facets, firstRows, histogram, rowsAt, type Histogram, type Order, type Search, type Shown } from './search';
 import type { Row } from './types';
 
 const PAGE = 200;
@@ -9,12 +9,24 @@ const KEPT = 40;
 /** Pages that are asked for at once. */
 const AT_ONCE = 2;
 
+/** What is counted where nothing was found. */
+const none = ({ window }: Search): Histogram => ({
+  step: window.to - window.from,
+  buckets: [{ at: window.from, bands: {}, total: 0 }],
+  bands: [],
+  total: 0,
+});
+
 export class Events {
   counts = $state.raw<Histogram | null>(null);
   facets = $state.raw<Record<string, { value: string; n: number }[]>>({});
   wrong = $state('');
-  /** While the first rows are not there. */
+  /** While no row is there, and there may be some. */
   busy = $state(false);
+  /** Up to where the window was looked through for the first rows, while that goes on. */
+  looked = $state<number | null>(null);
+  /** The first rows, which tell what there is to show. */
+  head = $state.raw<Row[]>([]);
   took = $state(0);
   /** Changes when rows came. */
   round = $state(0);
@@ -40,23 +52,30 @@ export class Events {
     this.counts = null;
     this.wrong = '';
     this.busy = true;
+    this.looked = null;
+    this.head = [];
     this.round += 1;
     const began = performance.now();
-    const one = { step: search.window.to - search.window.from, buckets: [], bands: [], total: 0 };
     try {
-      const first = rowsAt(search, { ...one, buckets: [{ at: search.window.from, bands: {}, total: PAGE }] }, columns, order, 0, PAGE, signal);
-      const counts = histogram(search, band, signal);
-      // When the rows fail first, nobody waits for it.
-      counts.catch(() => {});
-      this.pages.set(0, await first);
-      this.took = performance.now() - began;
+      for await (const { rows, looked } of firstRows(search, columns, order, PAGE, signal)) {
+        this.looked = looked;
+        if (!rows.length) continue;
+        if (this.busy) this.took = performance.now() - began;
+        this.head = [...this.head, ...rows];
+        this.pages.set(0, this.head);
+        this.busy = false;
+        this.round += 1;
+      }
+      this.looked = null;
       this.busy = false;
-      this.round += 1;
-      this.counts = await counts;
-      this.facets = faceted.length ? await facets(search, faceted, signal) : {};
+      if (!this.head.length) this.took = performance.now() - began;
+      // Nothing of this may stand in the way of the first rows.
+      this.counts = this.head.length ? await histogram(search, band, signal) : none(search);
+      this.facets = faceted.length && this.total ? await facets(search, faceted, this.total, signal) : {};
     } catch (error) {
       if (aborted(error)) return;
       this.wrong = sentence(error);
+      this.looked = null;
       this.busy = false;
       this.stop.abort();
     }

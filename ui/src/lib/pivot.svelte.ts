@@ -1,7 +1,7 @@
 // Pivoting: from any value, wherever it is shown, to everything that is known of it. One menu and one
 // stack of panes for all surfaces. The stack is in the address, so Back and Escape take one step.
 import { columnsOf, narrowed, type How } from './filter';
-import { address, router } from './router.svelte';
+import { address, decoded, router } from './router.svelte';
 import { session } from './session.svelte';
 import type { Entity, EntityKind } from './types';
 
@@ -25,7 +25,7 @@ class Pivot {
     (router.query.get('pane') ?? '')
       .split('~')
       .filter(Boolean)
-      .map((text) => readEntity(decodeURIComponent(text)))
+      .map((text) => readEntity(decoded(text)))
       .filter((entity) => entity !== null),
   );
 

@@ -2,6 +2,15 @@
 // place in the history has a key, under which a page can keep what is no part of the address: how far
 // it was scrolled, and which row was chosen.
 
+/** What an address says, also where somebody mangled it. */
+export function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
 const kept = new Map<string, Record<string, unknown>>();
 let serial = 0;
 
@@ -17,7 +26,7 @@ class Router {
   search = $state(location.search);
   key = $state(keyOf(history.state));
   query = $derived(new URLSearchParams(this.search));
-  parts = $derived(this.path.split('/').filter(Boolean).map(decodeURIComponent));
+  parts = $derived(this.path.split('/').filter(Boolean).map(decoded));
 
   constructor() {
     history.scrollRestoration = 'manual';

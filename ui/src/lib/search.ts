@@ -113,6 +113,54 @@ export async function histogram(search: Search, band: string, signal?: AbortSign
 
 export type Order = 'latest' | 'earliest';
 
+/** Some rows of a part of the window, in the order of the search. */
+async function rowsIn(
+  search: Search,
+  window: Window,
+  columns: Shown[],
+  order: Order,
+  offset: number,
+  many: number,
+  signal?: AbortSignal,
+): Promise<Row[]> {
+  const direction = order === 'latest' ? 'DESC' : 'ASC';
+  const sql = `SELECT time, event_uid, severity_id, ${columns.map(named).join(', ')} FROM events${filtered(search.where)}
+    ORDER BY time ${direction}, parcel_digest ${direction}, parcel_offset ${direction}, parcel_index ${direction}
+    LIMIT ${many}${offset > 0 ? ` OFFSET ${offset}` : ''}`;
+  return (await ask(sql, { ...between(window), signal })).rows;
+}
+
+/** Milliseconds that a stretch of the window should take to be looked through. */
+const STRETCH = 250;
+
+/** The first rows of a search as they are found: the window is looked through from its end on that is shown
+first, in stretches that grow while they are quick. What is common is found in the first of them, and what is
+rare is seen long before everything has been read. */
+export async function* firstRows(
+  search: Search,
+  columns: Shown[],
+  order: Order,
+  many: number,
+  signal?: AbortSignal,
+): AsyncGenerator<{ rows: Row[]; looked: number }> {
+  const { from, to } = search.window;
+  let size = (to - from) / 32;
+  let [left, right] = [from, to];
+  let found = 0;
+  while (found < many && left < right) {
+    // What is left over is not worth a question of its own.
+    if (size * 1.5 > right - left) size = right - left;
+    const part = order === 'latest' ? { from: Math.max(left, Math.floor(right - size)), to: right } : { from: left, to: Math.min(right, Math.ceil(left + size)) };
+    const began = performance.now();
+    const rows = await rowsIn(search, part, columns, order, 0, many - found, signal);
+    if (order === 'latest') right = part.from;
+    else left = part.to;
+    found += rows.length;
+    size *= Math.min(8, Math.max(1, STRETCH / (performance.now() - began)));
+    yield { rows, looked: order === 'latest' ? right : left };
+  }
+}
+
 /** Some rows of a search, from the `first` on. The histogram says in which part of the window they lie. */
 export async function rowsAt(
   search: Search,
@@ -135,12 +183,7 @@ export async function rowsAt(
     from: Math.max(search.window.from, Math.min(...times)),
     to: Math.min(search.window.to, Math.max(...times) + counts.step),
   };
-  const direction = order === 'latest' ? 'DESC' : 'ASC';
-  const offset = first - before;
-  const sql = `SELECT time, event_uid, severity_id, ${columns.map(named).join(', ')} FROM events${filtered(search.where)}
-    ORDER BY time ${direction}, parcel_digest ${direction}, parcel_offset ${direction}, parcel_index ${direction}
-    LIMIT ${many}${offset > 0 ? ` OFFSET ${offset}` : ''}`;
-  return (await ask(sql, { ...between(window), signal })).rows;
+  return rowsIn(search, window, columns, order, first - before, many, signal);
 }
 
 export interface Counted {
@@ -159,20 +202,36 @@ export async function stacked(search: Search, column: string, limit: number, sig
   return rows.map((row) => ({ value: null, ...row }) as unknown as Counted);
 }
 
+/** Events of a search up to which its facets are counted in one pass over them. */
+const ONE_PASS = 1_000_000;
+
 /** The most frequent values of several columns, in one question. */
 export async function facets(
   search: Search,
   columns: string[],
+  total: number,
   signal?: AbortSignal,
 ): Promise<Record<string, { value: string; n: number }[]>> {
-  const one = (column: string) => `(SELECT ${quoted(column)} AS f, CAST(${column} AS VARCHAR) AS v, count(*) AS n
-    FROM events${filtered(search.where, `${column} IS NOT NULL`)} GROUP BY 2 ORDER BY 3 DESC, 2 LIMIT 7)`;
-  const { rows } = await ask(columns.map(one).join(' UNION ALL '), { ...between(search.window), signal });
+  const { rows } = await ask(total > ONE_PASS ? byColumn(search, columns) : inOnePass(search, columns), { ...between(search.window), signal });
   const found: Record<string, { value: string; n: number }[]> = {};
   for (const row of rows) (found[String(row.f)] ??= []).push({ value: String(row.v), n: Number(row.n) });
   for (const list of Object.values(found)) list.sort((a, b) => b.n - a.n);
   return found;
 }
+/** A pass for each column: quick over many events, as each reads little. */
+const byColumn = (search: Search, columns: string[]) =>
+  columns
+    .map((column) => `(SELECT ${quoted(column)} AS f, CAST(${column} AS VARCHAR) AS v, count(*) AS n
+    FROM events${filtered(search.where, `${column} IS NOT NULL`)} GROUP BY 2 ORDER BY 3 DESC, 2 LIMIT 7)`)
+    .join(' UNION ALL ');
+/** One pass: the filter may be what takes time, and is asked once. */
+const inOnePass = (search: Search, columns: string[]) => `SELECT f, v, n FROM (
+    SELECT f, v, n, row_number() OVER (PARTITION BY f ORDER BY n DESC, v) AS place FROM (
+      SELECT CASE ${columns.map((column) => `WHEN grouping(${column}) = 0 THEN ${quoted(column)}`).join(' ')} END AS f,
+        coalesce(${columns.map((column) => `CAST(${column} AS VARCHAR)`).join(', ')}) AS v, count(*) AS n
+      FROM events${filtered(search.where)} GROUP BY GROUPING SETS (${columns.map((column) => `(${column})`).join(', ')})
+    ) WHERE v IS NOT NULL
+  ) WHERE place <= 7`;
 
 export interface Overview {
   source: string | null;

@@ -47,11 +47,13 @@ export function parse(text: string, now: number): number | null {
   const word = text.trim();
   if (word === 'now') return now;
   const back = /^-?(\d+(?:\.\d+)?)\s*([smhdw])$/.exec(word);
-  if (back) return now - Number(back[1]) * (UNITS[back[2] ?? ''] ?? 0);
+  if (back) return within(now - Number(back[1]) * (UNITS[back[2] ?? ''] ?? 0));
   const plain = /^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?)?$/.test(word);
   const at = Date.parse(plain ? `${word.replace(' ', 'T')}${word.length > 10 ? 'Z' : ''}` : word);
-  return Number.isNaN(at) ? null : at;
+  return within(at);
 }
+/** Times that can be written (years 1 to 9999). */
+const within = (at: number) => (at > -62135596800000 && at < 253402300800000 ? at : null);
 
 /** Spans with names. */
 export const WINDOWS: [string, string][] = [

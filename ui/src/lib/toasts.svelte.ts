@@ -1,5 +1,5 @@
 // Short words on what came of something.
-import { aborted, sentence } from './api';
+import { Problem, aborted, sentence } from './api';
 
 export interface Toast {
   id: number;
@@ -24,6 +24,8 @@ class Toasts {
   wrong = (error: unknown, what = ''): void => {
     if (aborted(error)) return;
     const text = what ? `${what}: ${sentence(error)}` : sentence(error);
+    // The frame says that nobody answers; only what was done in vain is said here.
+    if (error instanceof Problem && error.status === 0 && error.reads) return;
     if (!this.all.some((toast) => toast.bad && toast.text === text)) this.say(text, undefined, true);
   };
 

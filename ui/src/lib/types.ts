@@ -114,6 +114,10 @@ export interface Hunt {
   name: string; title: string; explanation: string; techniques: string[];
   parameters: { name: string; about: string; default: string | null }[]; sql: string;
 }
+export interface Search {
+  search_id: string; name: string; address: string; shared: boolean; owner: string; created_at: string;
+  changed_at: string; version: number;
+}
 export interface ColumnWord { name: string; path: string; kind: string; pivot: boolean; entity?: EntityKind }
 export interface Words { columns: ColumnWord[]; functions: { call: string; about: string }[]; techniques?: { id: string; name: string }[] }
 export interface Entry {

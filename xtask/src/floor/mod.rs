@@ -7,6 +7,7 @@ mod faults;
 mod http;
 mod kill;
 mod load;
+mod pages;
 mod power;
 mod senders;
 mod server;
@@ -18,6 +19,7 @@ pub use evidence::{Stream, Way};
 pub use faults::{FaultTrial, floor_faults};
 pub use kill::{KillTrial, floor_kill};
 pub use load::{LoadTrial, OverloadTrial, floor_load, floor_overload};
+pub use pages::{Figure, pages_pictures, pages_speed};
 pub use power::{PowerTrial, floor_power};
 pub use server::Place;
 

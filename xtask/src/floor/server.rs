@@ -127,6 +127,11 @@ impl Running {
         self.child.id()
     }
 
+    /// The word that makes the first admin.
+    pub(super) fn first_link(&self) -> &str {
+        self.opened.get("first_link").and_then(Value::as_str).unwrap_or_default()
+    }
+
     /// As `kill -9` does.
     pub(super) fn kill(mut self) -> Result<(), String> {
         self.child.kill().and_then(|()| self.child.wait()).map(drop).map_err(|e| e.to_string())
@@ -148,8 +153,7 @@ impl Running {
     /// Makes the first admin, and a token with which a program may do everything.
     pub(super) fn set_up(&self, place: &Place) -> Result<Api, String> {
         let mut api = Api { http: Http::new(place.http), headers: Vec::new() };
-        let link = self.opened.get("first_link").and_then(Value::as_str).unwrap_or_default();
-        let new = json!({ "link": link, "login": "anna", "name": "Anna", "password": PASSWORD });
+        let new = json!({ "link": self.first_link(), "login": "anna", "name": "Anna", "password": PASSWORD });
         api.post("/api/v1/setup", &new)?;
         let login = json!({ "login": "anna", "password": PASSWORD }).to_string();
         let json = [("content-type", "application/json")];

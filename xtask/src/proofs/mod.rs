@@ -5,6 +5,7 @@ pub(crate) mod corpora;
 pub(crate) mod floor;
 pub(crate) mod hostile;
 pub(crate) mod kill;
+pub(crate) mod pages;
 pub(crate) mod regression;
 pub(crate) mod schemathesis;
 

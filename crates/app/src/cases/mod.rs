@@ -8,6 +8,7 @@ mod incidents;
 mod once;
 mod reporting;
 mod rules;
+mod searches;
 mod senders;
 mod trying;
 mod words;

@@ -10,4 +10,5 @@ mod incidents;
 mod machinery;
 mod opening;
 mod random;
+mod searches;
 mod suppressions;

@@ -6,6 +6,7 @@ pub(crate) mod hunt;
 pub(crate) mod incidents;
 pub(crate) mod live;
 pub(crate) mod rules;
+pub(crate) mod searches;
 pub(crate) mod senders;
 pub(crate) mod sign_in;
 pub(crate) mod users;

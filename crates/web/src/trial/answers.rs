@@ -276,6 +276,13 @@ async fn questions(walk: &mut Walk) {
     });
     let name = hunt.unwrap()["name"].as_str().unwrap().to_owned();
     walk.to("POST", "/api/v1/hunts/{name}", &name, json!({ "since": "7d" })).await;
+    let search = json!({ "name": "Okta", "address": "/hunt?q=source%3Aokta", "shared": true });
+    let search = walk.to("POST", "/api/v1/searches", "", search).await;
+    walk.to("GET", "/api/v1/searches", "", Value::Null).await;
+    let id = search["search_id"].as_str().unwrap().to_owned();
+    let change = json!({ "expected": 1, "shared": false });
+    walk.to("PATCH", "/api/v1/searches/{id}", &id, change).await;
+    walk.to("DELETE", "/api/v1/searches/{id}", &id, Value::Null).await;
     walk.to("POST", "/api/v1/content/reload", "", Value::Null).await;
     walk.to("GET", "/api/v1/audit", "?limit=3&action=alert.", Value::Null).await;
     walk.to("GET", "/api/v1/audit", "?limit=500", Value::Null).await;

@@ -8,6 +8,7 @@ mod pages;
 mod questions;
 mod reports;
 mod rules;
+mod searches;
 mod two;
 mod who;
 

@@ -156,7 +156,8 @@ export async function* firstRows(
     if (order === 'latest') right = part.from;
     else left = part.to;
     found += rows.length;
-    size *= Math.min(8, Math.max(1, STRETCH / (performance.now() - began)));
+    // At least twice as long: where a question itself takes long, there are few.
+    size *= Math.min(8, Math.max(2, STRETCH / (performance.now() - began)));
     yield { rows, looked: order === 'latest' ? right : left };
   }
 }

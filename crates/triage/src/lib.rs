@@ -83,40 +83,63 @@ pub fn triage_decided(
     policy: &Policy,
     decisions: &Decisions,
 ) -> Triaged {
-    let mut drafts = alerts::Drafts::new(policy);
-    for finding in findings {
-        drafts.add(finding);
+    let drafted = Drafted::new(findings, policy);
+    Triaged { alerts: drafted.alerts(), ..drafted.incidents(decisions) }
+}
+
+/// Findings sorted into alerts, before any is told. Alerts and incidents can be told beside each other, by
+/// a caller with threads: neither needs the other's words.
+pub struct Drafted<'p> {
+    policy: &'p Policy,
+    drafts: Vec<alerts::Draft>,
+    book: ties::Book,
+    weighed: Vec<ties::Weighed>,
+}
+
+impl<'p> Drafted<'p> {
+    /// Sorts `findings`, which come as for [`triage()`].
+    pub fn new(findings: impl Iterator<Item = Finding>, policy: &'p Policy) -> Self {
+        let mut drafts = alerts::Drafts::new(policy);
+        for finding in findings {
+            drafts.add(finding);
+        }
+        let drafts = drafts.finish();
+        let mut book = ties::Book::default();
+        for (place, draft) in (0_u32..).zip(&drafts) {
+            book.note(place, draft, policy);
+        }
+        for (key, steady) in book.judge(policy, None) {
+            let (since, last) = (Micros(i64::MIN), Micros(i64::MAX));
+            book.set_judged(key, Some(ties::Judged { since, last, steady, held: false }));
+        }
+        let weigh = |(place, draft): (u32, &alerts::Draft)| {
+            book.weigh(place, |key| book.strength(key, draft.first_event))
+        };
+        let weighed = (0_u32..).zip(&drafts).map(weigh).collect();
+        Self { policy, drafts, book, weighed }
     }
-    let drafts = drafts.finish();
-    let mut book = ties::Book::default();
-    for (place, draft) in (0_u32..).zip(&drafts) {
-        book.note(place, draft, policy);
+
+    /// Every alert, by first event.
+    pub fn alerts(&self) -> Vec<Alert> {
+        self.drafts.iter().map(|draft| draft.alert(self.policy)).collect()
     }
-    for (key, steady) in book.judge(policy, None) {
-        let (since, last) = (Micros(i64::MIN), Micros(i64::MAX));
-        book.set_judged(key, Some(ties::Judged { since, last, steady, held: false }));
-    }
-    let weighed: Vec<ties::Weighed> = (0_u32..)
-        .zip(&drafts)
-        .map(|(place, draft)| book.weigh(place, |key| book.strength(key, draft.first_event)))
-        .collect();
-    let cases: Vec<gather::Case<'_>> = drafts
-        .iter()
-        .zip(&weighed)
-        .map(|(draft, weighed)| gather::Case { draft, weighed })
-        .collect();
-    // Alerts are told beside the incidents: neither needs the other's words.
-    let (alerts, mut told) = std::thread::scope(|scope| {
-        let alerts = scope.spawn(|| drafts.iter().map(|draft| draft.alert(policy)).collect());
-        let told: Vec<Told> = gather::gather(&cases, decisions, policy)
+
+    /// Everything else.
+    pub fn incidents(&self, decisions: &Decisions) -> Triaged {
+        let Self { policy, drafts, book, weighed } = self;
+        let cases: Vec<gather::Case<'_>> = drafts
             .iter()
-            .map(|part| incidents::tell(part, &cases, &book, policy))
+            .zip(weighed)
+            .map(|(draft, weighed)| gather::Case { draft, weighed })
             .collect();
-        (alerts.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), told)
-    });
-    told.sort_by_key(|told| gravity(&told.incident));
-    let (incidents, ties) = told.into_iter().map(|told| (told.incident, told.ties)).unzip();
-    Triaged { alerts, incidents, ties, common: book.common(policy) }
+        let mut told: Vec<Told> = gather::gather(&cases, decisions, policy)
+            .iter()
+            .map(|part| incidents::tell(part, &cases, book, policy))
+            .collect();
+        told.sort_by_key(|told| gravity(&told.incident));
+        let (incidents, ties) = told.into_iter().map(|told| (told.incident, told.ties)).unzip();
+        Triaged { alerts: Vec::new(), incidents, ties, common: book.common(policy) }
+    }
 }
 
 /// The order of incidents: the gravest first.

@@ -19,7 +19,7 @@ use collect::Input;
 use detect::{Hit, RuleCosts, Rules};
 use lake::{EventRows, FlawRow, RecordBatch, Run, RunRow, RunWriter, Table};
 use model::{Finding, Hasher, Incident, Level, Match, Micros};
-use triage::{Policy, Triaged};
+use triage::{Decisions, Drafted, Policy, Triaged};
 
 use self::feed::{Fed, Source, feed};
 use self::past::{Again, Past};
@@ -347,7 +347,14 @@ fn triage_all(sorted: Sorted, writer: &RunWriter) -> Result<(Triaged, u64), Fail
     std::thread::scope(|scope| {
         let bringer = scope.spawn(move || bring_back(sorted, &bring));
         let sender = scope.spawn(move || send_findings(&brought, writer, &send));
-        let triaged = triage::triage(receive.into_iter().flatten(), &Policy::default());
+        let policy = Policy::default();
+        let drafted = Drafted::new(receive.into_iter().flatten(), &policy);
+        let triaged = std::thread::scope(|scope| {
+            let alerts = scope.spawn(|| drafted.alerts());
+            let triaged = drafted.incidents(&Decisions::default());
+            let alerts = alerts.join().map_err(|_| defect("the thread of alerts failed"))?;
+            Ok(Triaged { alerts, ..triaged })
+        })?;
         let count = sender.join().map_err(|_| defect("the thread of findings failed"))??;
         bringer.join().map_err(|_| defect("the thread of findings failed"))??;
         Ok((triaged, count))

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use collect::bucket::{Bucket, BucketCredentials, BucketOptions};
-use collect::poll::{Definition, Poll, PollOptions};
+use collect::poll::{self, Definition, PollOptions};
 use collect::tail::{Tail, TailOptions};
 use collect::{Client, Fetcher, Moment};
 use ledger::SenderForm;
@@ -333,8 +333,8 @@ impl Entry {
                     service.as_ref().ok_or_else(|| failed("no such service".to_owned()))?;
                 let client = client(form.authority.as_deref(), runtime).map_err(failed)?;
                 let saved = saved.iter().map(|(name, value)| (*name, *value));
-                let poll = Poll::new(self.poll(form, service), client, saved);
-                Ok(Box::new(poll.map_err(|error| failed(error.to_string()))?))
+                let fetcher = poll::fetcher(self.poll(form, service), client, saved);
+                fetcher.map_err(|error| failed(error.to_string()))
             }
         }
     }

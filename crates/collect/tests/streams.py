@@ -60,7 +60,7 @@ class Service(http.server.BaseHTTPRequestHandler):
             status, body, headers = *answer, {}
         except Refused as refused:
             status, body, headers = refused.status, refused.body, refused.headers
-        except BrokenPipeError:
+        except ConnectionError:
             return
         except Exception as error:  # noqa: BLE001: told to the test
             of.wrong.append(f"{self.path}: {type(error).__name__}: {error}")
@@ -170,7 +170,12 @@ def act(of, what):
     return {"asked": of.asked, "wrong": of.wrong}
 
 
-server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Service)
+class Server(http.server.ThreadingHTTPServer):
+    def handle_error(self, request, client_address):
+        """A reader went away; what is wrong with a question is told by `serve`."""
+
+
+server = Server(("127.0.0.1", 0), Service)
 threading.Thread(target=server.serve_forever, daemon=True).start()
 print(server.server_port, flush=True)
 for line in sys.stdin:

@@ -82,6 +82,8 @@ struct Partition {
     next: Instant,
     /// Why it does not come.
     down: Option<String>,
+    /// Why its session could not be kept.
+    unkept: Option<String>,
     gathered: Gathered,
 }
 
@@ -184,6 +186,7 @@ impl Stream {
             failures: 0,
             next: now,
             down: None,
+            unkept: None,
             gathered,
         })
     }
@@ -246,16 +249,16 @@ impl Stream {
         if now.at < partition.refresh_at {
             return Ok(());
         }
-        let (name, every) = (&partition.name, partition.every);
+        let every = partition.every;
         match self.refresh(&partition.refresh, now) {
             Ok(()) => {
                 partition.refresh_at = now.at + early(every);
                 partition.over = now.at + every;
-                partition.down.take_if(|_| partition.flow.is_some());
+                partition.unkept = None;
             }
             Err(Stop::Service(why, asked)) => {
                 let soon = (every / 20).max(Duration::from_secs(1));
-                partition.down = Some(format!("the session of {name} is not kept: {why}"));
+                partition.unkept = Some(format!("its session is not kept: {why}"));
                 partition.refresh_at = now.at + asked.unwrap_or(soon);
             }
             Err(stop) => return Err(stop),
@@ -361,7 +364,8 @@ impl Stream {
         let mut troubles: Vec<String> = self.note.iter().cloned().collect();
         let partitions = || self.session.iter().flat_map(|session| &session.partitions);
         for partition in partitions() {
-            let said = partition.down.iter().chain(&partition.gathered.strange);
+            let said = partition.unkept.iter().chain(&partition.down);
+            let said = said.chain(&partition.gathered.strange);
             troubles.extend(said.map(|why| format!("partition {}: {why}", partition.name)));
         }
         Rest { wait, behind: partitions().map(|p| p.gathered.waiting()).sum(), troubles }

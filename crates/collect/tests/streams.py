@@ -7,6 +7,7 @@ import sys
 import threading
 import urllib.parse
 
+from falconpy import EventStreams
 from falconpy._endpoint._event_streams import _event_streams_endpoints
 
 ENDPOINTS = {entry[0]: entry for entry in _event_streams_endpoints}
@@ -177,6 +178,13 @@ class Server(http.server.ThreadingHTTPServer):
 
 server = Server(("127.0.0.1", 0), Service)
 threading.Thread(target=server.serve_forever, daemon=True).start()
+
+# This service is one for the package's own client.
+client = EventStreams(client_id="own", client_secret="swordfish", base_url=f"http://127.0.0.1:{server.server_port}")
+assert client.list_available_streams(app_id="own")["status_code"] == 200
+kept = client.refresh_active_stream(partition=1, parameters={"session": "0", "appId": "own"})
+assert kept["status_code"] == 200 and not tenant("own").wrong, kept
+
 print(server.server_port, flush=True)
 for line in sys.stdin:
     what = json.loads(line)

@@ -39,6 +39,8 @@ const WAITING: usize = 16;
 const SILENCE: Duration = Duration::from_mins(5);
 /// Bytes that one turn reads.
 const TURN: usize = 4 * PIECE;
+/// What a piece of a stream counts for at least.
+const CHUNK: usize = 1 << 10;
 /// The longest rest between two looks.
 const LOOK: Duration = Duration::from_secs(5);
 /// So often in a row a stream may fail before the service is asked where it is.
@@ -216,7 +218,7 @@ impl Stream {
             let Some(partition) = session.partitions.iter_mut().find(of) else { continue };
             match news {
                 News::Bytes(bytes) => {
-                    room = room.saturating_sub(bytes.len().max(1));
+                    room = room.saturating_sub(bytes.len().max(CHUNK));
                     partition.gathered.read(&bytes, &form.offset, now.at);
                     (partition.failures, partition.down) = (0, None);
                     self.failures = 0;

@@ -487,6 +487,19 @@ mod tests {
     }
 
     #[test]
+    fn streams_are_polled_by_what_their_service_says() {
+        let form = "[[poll]]\nname = \"falcon\"\nservice = \"crowdstrike_event_streams\"\n\
+                    secret = { file = \"/t\" }\n";
+        let said = parsed(form).err().unwrap();
+        assert!(said.contains("settings lack `client_id`"), "{said}");
+        let config = parsed(&format!("{form}settings = {{ client_id = \"c1\" }}\n")).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let now = Moment { at: Instant::now(), time: Micros(0) };
+        let fetcher = config.entries[0].fetcher(&BTreeMap::new(), now, runtime.handle());
+        assert!(fetcher.is_ok());
+    }
+
+    #[test]
     fn mistakes_name_their_line() {
         let said = |text: &str| parsed(text).err().unwrap();
         let good = "[[tail]]\nname = \"a\"\npaths = [\"/a\"]\n";

@@ -11,12 +11,17 @@ use bytes::{Buf as _, Bytes};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, StatusCode};
 use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
+use tokio::time::timeout;
 use url::Url;
 
 /// How long a connection may take to be there.
 const CONNECT: Duration = Duration::from_secs(15);
 /// How long an answer may be silent.
 const SILENCE: Duration = Duration::from_mins(1);
+/// What is said of one that is silent for longer.
+const SILENT: &str = "nothing came for too long";
 /// Bytes of an answer that says that something went wrong.
 const ERROR: usize = 64 << 10;
 /// Nobody is made to wait longer than that.
@@ -86,6 +91,68 @@ pub(crate) struct Body {
     chunk: Bytes,
 }
 
+/// What came of a body.
+pub(crate) enum News {
+    Bytes(Bytes),
+    /// It is over; why, when it broke off.
+    End(Option<String>),
+}
+
+/// A body that is read as it comes and told to a channel, until this is dropped.
+pub(crate) struct Flow(AbortHandle);
+
+impl Drop for Flow {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Opened {
+    /// Reads the body, `most` bytes of it.
+    pub(crate) fn whole(self, most: usize) -> Result<Answer, ClientError> {
+        let Self { status, headers, mut body } = self;
+        let most = if status.is_success() { most } else { ERROR };
+        let mut bytes = Vec::new();
+        let read = (&mut body).take(most as u64 + 1).read_to_end(&mut bytes);
+        read.map_err(|error| ClientError::Transport(error.to_string()))?;
+        if bytes.len() > most {
+            if status.is_success() {
+                return Err(ClientError::TooLarge(most));
+            }
+            bytes.truncate(most);
+        }
+        Ok(Answer { status, headers, body: bytes.into() })
+    }
+}
+
+impl Body {
+    /// Tells what comes under a number. While the channel is full nothing is read, and after so long a
+    /// silence it is over.
+    pub(crate) fn flow(
+        self,
+        number: usize,
+        silence: Duration,
+        to: mpsc::Sender<(usize, News)>,
+    ) -> Flow {
+        let Self { mut response, runtime, .. } = self;
+        let task = runtime.spawn(async move {
+            loop {
+                let news = match timeout(silence, response.chunk()).await {
+                    Ok(Ok(Some(bytes))) => News::Bytes(bytes),
+                    Ok(Ok(None)) => News::End(None),
+                    Ok(Err(error)) => News::End(Some(words(error))),
+                    Err(_) => News::End(Some(SILENT.to_owned())),
+                };
+                let over = matches!(news, News::End(_));
+                if to.send((number, news)).await.is_err() || over {
+                    return;
+                }
+            }
+        });
+        Flow(task.abort_handle())
+    }
+}
+
 /// Asks other services.
 #[derive(Clone)]
 pub struct Client {
@@ -101,8 +168,7 @@ impl Client {
         let mut builder = reqwest::Client::builder()
             .user_agent(concat!("watchfloor/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(CONNECT)
-            .read_timeout(SILENCE);
+            .connect_timeout(CONNECT);
         if let Some(pem) = authority {
             let all = reqwest::Certificate::from_pem_bundle(pem).map_err(setup)?;
             if all.is_empty() {
@@ -119,19 +185,12 @@ impl Client {
 
     /// Asks, and reads the answer, `most` bytes of it.
     pub(crate) fn ask(&self, request: Request, most: usize) -> Result<Answer, ClientError> {
-        let opened = self.open(request)?;
-        let Opened { status, headers, mut body } = opened;
-        let most = if status.is_success() { most } else { ERROR };
-        let mut bytes = Vec::new();
-        let read = (&mut body).take(most as u64 + 1).read_to_end(&mut bytes);
-        read.map_err(|error| ClientError::Transport(error.to_string()))?;
-        if bytes.len() > most {
-            if status.is_success() {
-                return Err(ClientError::TooLarge(most));
-            }
-            bytes.truncate(most);
-        }
-        Ok(Answer { status, headers, body: bytes.into() })
+        self.open(request)?.whole(most)
+    }
+
+    /// On what it works.
+    pub(crate) fn runtime(&self) -> &Handle {
+        &self.runtime
     }
 
     /// Asks, and leaves the body to be read.
@@ -141,7 +200,8 @@ impl Client {
         if let Some(body) = body {
             builder = builder.body(body);
         }
-        let sent = self.runtime.block_on(async { builder.send().await });
+        let sent = self.runtime.block_on(async { timeout(SILENCE, builder.send()).await });
+        let sent = sent.map_err(|_| ClientError::Transport(SILENT.to_owned()))?;
         let response = sent.map_err(|error| ClientError::Transport(words(error)))?;
         Ok(Opened {
             status: response.status(),
@@ -155,7 +215,8 @@ impl Read for Body {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         while self.chunk.is_empty() {
             let response = &mut self.response;
-            let next = self.runtime.block_on(async { response.chunk().await });
+            let next = self.runtime.block_on(async { timeout(SILENCE, response.chunk()).await });
+            let next = next.map_err(|_| io::Error::new(io::ErrorKind::TimedOut, SILENT))?;
             match next.map_err(|error| io::Error::other(words(error)))? {
                 Some(chunk) => self.chunk = chunk,
                 None => return Ok(0),

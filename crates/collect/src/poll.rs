@@ -1,6 +1,8 @@
 //! Services that are asked from time to time. What is to be asked, and how answers come in pages, is a
 //! description ([`Definition`]), and this is the one thing that reads it.
 //!
+//! Some services name streams without an end instead, which [`Stream`] reads; of the rest it is said here.
+//!
 //! A service is asked for a stretch of time, page by page. The next stretch begins some time before the end
 //! of the last one, because services learn of events late; what comes twice by that is known by its id.
 //! Where a service gives a cursor, it goes on from it also after a crash.
@@ -11,7 +13,9 @@
 mod ask;
 mod definition;
 mod find;
+mod lines;
 mod memory;
+mod stream;
 mod template;
 
 use std::collections::BTreeMap;
@@ -23,10 +27,11 @@ use model::Micros;
 use serde_json::value::RawValue;
 
 pub use definition::{Definition, DefinitionError};
+pub use stream::Stream;
 
 use crate::client::Client;
-use crate::{Desk, Fetcher, Halt, Moment, Piece, Rest, Secret, SecretSource};
-use ask::Told;
+use crate::{Desk, Fetcher, Halt, Moment, Piece, Rest, SecretSource};
+use ask::{Asker, Told};
 use definition::{Each, Paging};
 use memory::{Memory, Next, Page, State, Stretch};
 use template::Values;
@@ -55,12 +60,27 @@ const PIECE: usize = 8 << 20;
 /// The largest record.
 const RECORD: usize = 16 << 20;
 
-/// Asks a service.
-pub struct Poll {
+/// What fetches from a service: asks it from time to time, or reads the streams that it names.
+pub fn fetcher<'s>(
     options: PollOptions,
     client: Client,
+    saved: impl IntoIterator<Item = (&'s str, &'s str)>,
+) -> Result<Box<dyn Fetcher>, DefinitionError> {
+    if options.definition.stream.is_some() {
+        return Ok(Box::new(Stream::new(options, client, saved)?));
+    }
+    Ok(Box::new(Poll::new(options, client, saved)?))
+}
+
+/// How long to wait after so many failures in a row before the present one.
+fn backoff(failures: u32) -> Duration {
+    BACKOFF.0.saturating_mul(1 << failures.min(10)).min(BACKOFF.1)
+}
+
+/// Asks a service.
+pub struct Poll {
+    asker: Asker,
     memory: Memory,
-    token: Option<(Secret, Instant)>,
     prepared: bool,
     failures: u32,
     next: Option<Instant>,
@@ -99,23 +119,24 @@ impl Poll {
         options.definition.check(&options.settings)?;
         options.settings = options.definition.complete(&options.settings);
         let memory = Memory::restore(saved);
-        let (token, next, note) = (None, None, None);
-        Ok(Self { options, client, memory, token, prepared: false, failures: 0, next, note })
+        let asker = Asker::new(options, client);
+        Ok(Self { asker, memory, prepared: false, failures: 0, next: None, note: None })
     }
 
     /// Asks for one page and hands it in. True when there is more to ask for at once.
     fn page(&mut self, now: Moment, desk: &mut dyn Desk) -> Result<bool, Stop> {
-        let definition = Arc::clone(&self.options.definition);
-        let Some(stretch) = self.memory.stretch(&definition, self.options.back, now.time) else {
+        let definition = Arc::clone(&self.asker.options.definition);
+        let Some(stretch) = self.memory.stretch(&definition, self.asker.options.back, now.time)
+        else {
             return Ok(false);
         };
-        let settings = self.options.settings.clone();
+        let settings = self.asker.options.settings.clone();
         let values = values(&definition, &settings, &stretch)?;
         if !self.prepared {
-            self.prepare(&definition, &values, now)?;
+            self.asker.prepare(&definition, &values, now)?;
             self.prepared = true;
         }
-        let answer = self.ask(&definition.request, &values, stretch.url.as_deref(), now)?;
+        let answer = self.asker.ask(&definition.request, &values, stretch.url.as_deref(), now)?;
         find::refusal(answer.text()?, definition.errors.as_deref())?;
         let items = find::all(answer.text()?, &definition.records)?;
         let next = next(&definition, &answer, items.len())?;
@@ -131,7 +152,7 @@ impl Poll {
         let (state, more, note) = self.memory.behind(&stretch, next, full, last, any);
         self.note = note;
         self.hand_in(&definition, &records, (Page::of(&stretch), state), desk)?;
-        let stale = self.memory.stale(&definition, &self.options.name);
+        let stale = self.memory.stale(&definition, &self.asker.options.name);
         if !stale.is_empty() {
             desk.forget(&stale)?;
         }
@@ -154,7 +175,7 @@ impl Poll {
         }
         let url = find::text(item, &each.url);
         let url = url.ok_or_else(|| format!("an item of the answer has no `{}`", each.url))?;
-        let answer = self.ask(&definition.request, values, Some(&url), now)?;
+        let answer = self.asker.ask(&definition.request, values, Some(&url), now)?;
         let records = find::all(answer.text()?, "")?;
         let mut page = Page::of(stretch);
         page.ids.push(id);
@@ -197,7 +218,7 @@ impl Poll {
         if !bytes.is_empty() {
             return self.take(bytes, page, state, desk);
         }
-        desk.keep(state.cursor(&self.options.name, None))?;
+        desk.keep(state.cursor(&self.asker.options.name, None))?;
         self.memory.state = state;
         Ok(())
     }
@@ -209,8 +230,8 @@ impl Poll {
         state: State,
         desk: &mut dyn Desk,
     ) -> Result<(), Halt> {
-        let cursor = state.cursor(&self.options.name, Some(&page));
-        let origin = self.options.definition.origin(&self.options.settings).into();
+        let cursor = state.cursor(&self.asker.options.name, Some(&page));
+        let origin = self.asker.options.definition.origin(&self.asker.options.settings).into();
         desk.take(Piece { bytes: bytes.into(), origin, flaws: Vec::new(), cursor })?;
         self.memory.took(state, page);
         Ok(())
@@ -225,7 +246,8 @@ impl Fetcher for Poll {
             let wait = next.saturating_duration_since(now.at);
             return Ok(Rest { wait, behind: 0, troubles: self.note.iter().cloned().collect() });
         }
-        let every = self.options.every.unwrap_or_else(|| self.options.definition.every());
+        let every =
+            self.asker.options.every.unwrap_or_else(|| self.asker.options.definition.every());
         let wait = match self.page(now, desk) {
             Ok(more) => {
                 self.failures = 0;
@@ -233,7 +255,7 @@ impl Fetcher for Poll {
             }
             Err(Stop::Halt(halt)) => return Err(halt),
             Err(stop) => {
-                let doubled = BACKOFF.0.saturating_mul(1 << self.failures.min(10)).min(BACKOFF.1);
+                let doubled = backoff(self.failures);
                 self.failures += 1;
                 let (why, asked) = match stop {
                     Stop::Service(why, asked) => (why, asked),

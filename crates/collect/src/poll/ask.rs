@@ -1,6 +1,7 @@
 //! Asking: a request made of its form, with what proves who asks, and what its answer means.
 
-use std::time::{Duration, SystemTime};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use model::inert;
@@ -11,8 +12,8 @@ use url::Url;
 
 use super::definition::{Auth, Definition, Method, RequestForm};
 use super::template::Values;
-use super::{Poll, Stop, find};
-use crate::client::{Answer, Request, asked_to_wait};
+use super::{PollOptions, Stop, find};
+use crate::client::{Answer, Client, Request, asked_to_wait};
 use crate::{Moment, Secret};
 
 /// Bytes of an answer.
@@ -21,6 +22,13 @@ const ANSWER: usize = 64 << 20;
 const EARLY: Duration = Duration::from_mins(1);
 /// A token of which it is not said how long it is good for.
 const LIVES: u64 = 300;
+
+/// Who asks, and what proves it.
+pub(super) struct Asker {
+    pub(super) options: PollOptions,
+    pub(super) client: Client,
+    token: Option<(Secret, Instant)>,
+}
 
 /// An answer that was given.
 pub(super) struct Told {
@@ -60,7 +68,11 @@ fn links(text: &str) -> Vec<(String, String)> {
     found
 }
 
-impl Poll {
+impl Asker {
+    pub(super) fn new(options: PollOptions, client: Client) -> Self {
+        Self { options, client, token: None }
+    }
+
     /// Asks once what makes the other requests possible.
     pub(super) fn prepare(
         &mut self,
@@ -133,17 +145,23 @@ impl Poll {
             }
         }
         self.authorise(&mut request, values, now)?;
+        self.reach(request)
+    }
+
+    /// Sends a request as it is.
+    pub(super) fn reach(&self, request: Request) -> Result<Answer, Stop> {
         let answer = self.client.ask(request, ANSWER);
         answer.map_err(|error| Stop::Service(error.to_string(), None))
     }
 
-    fn authorise(
+    /// Adds to a request what proves who asks.
+    pub(super) fn authorise(
         &mut self,
         request: &mut Request,
         values: &Values<'_>,
         now: Moment,
     ) -> Result<(), Stop> {
-        let definition = std::sync::Arc::clone(&self.options.definition);
+        let definition = Arc::clone(&self.options.definition);
         match &definition.auth {
             Auth::Header(headers) => {
                 let secret = self.options.secret.read().map_err(|error| error.to_string())?;
@@ -186,8 +204,7 @@ impl Poll {
         request.header(CONTENT_TYPE, "application/x-www-form-urlencoded", false)?;
         request.header(ACCEPT, "application/json", false)?;
         request.body = Some(body.finish().into());
-        let answer = self.client.ask(request, ANSWER);
-        let answer = answer.map_err(|error| Stop::Service(error.to_string(), None))?;
+        let answer = self.reach(request)?;
         if !answer.status.is_success() {
             let Stop::Service(why, wait) = self.refused(&answer, false) else {
                 return Err("no token is given".to_owned().into());
@@ -205,7 +222,7 @@ impl Poll {
     }
 
     /// What an answer that is no success means. `going_on` says that it was asked to go on from something.
-    fn refused(&mut self, answer: &Answer, going_on: bool) -> Stop {
+    pub(super) fn refused(&mut self, answer: &Answer, going_on: bool) -> Stop {
         let status = answer.status;
         if status == StatusCode::UNAUTHORIZED {
             // It may have been taken back; the next request gets another.
@@ -235,12 +252,12 @@ fn said(body: &[u8]) -> String {
     if said.is_empty() { said } else { format!(": {}", inert(&said)) }
 }
 
-fn header(name: &str) -> Result<HeaderName, String> {
+pub(super) fn header(name: &str) -> Result<HeaderName, String> {
     name.parse().map_err(|_| format!("`{}` is no name of a header", inert(name)))
 }
 
 /// The URL of a request. What fills holes in it cannot change what else it says.
-fn url(form: &RequestForm, values: &Values<'_>) -> Result<Url, String> {
+pub(super) fn url(form: &RequestForm, values: &Values<'_>) -> Result<Url, String> {
     let filled = values.fill(&form.url, None, |value| value).unwrap_or_default();
     let (base, path) = split(&form.url);
     let host = values.fill(base, None, |value| value).unwrap_or_default();

@@ -43,11 +43,49 @@ pub struct Definition {
     pub(super) errors: Option<String>,
     #[serde(default)]
     pub(super) paging: Paging,
-    pub(super) window: Window,
+    /// What is polled has one.
+    #[serde(default)]
+    window: Option<Window>,
     #[serde(default)]
     pub(super) time_form: TimeForm,
-    /// Seconds.
-    every: u64,
+    /// Seconds. What is polled has it.
+    #[serde(default)]
+    every: Option<u64>,
+    /// The answer names streams, and the records come in them.
+    #[serde(default)]
+    pub(super) stream: Option<StreamForm>,
+}
+
+/// What an answer says of streams without an end: records of JSON, one a line, between empty lines.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct StreamForm {
+    /// Where an item says where its stream is. The last part of the path is the partition.
+    pub(super) url: String,
+    /// Where it says what proves who reads it: `{secret}` of `headers`.
+    pub(super) token: String,
+    pub(super) headers: BTreeMap<String, String>,
+    /// Where a record says its number in the stream.
+    pub(super) offset: String,
+    /// The parameter that asks for what comes from a number on.
+    pub(super) from: String,
+    /// Domains of the service's makers: a stream is below one of them, or on the host that named it.
+    #[serde(default)]
+    pub(super) domains: Vec<String>,
+    pub(super) refresh: Refresh,
+}
+
+/// How the session of a stream is kept.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Refresh {
+    /// Where an item says what to ask, by POST.
+    pub(super) url: String,
+    /// Where it says within how many seconds.
+    pub(super) every: String,
+    /// Parameters, added where the URL does not have them.
+    #[serde(default)]
+    pub(super) query: BTreeMap<String, String>,
 }
 
 /// How it is shown who asks.
@@ -169,7 +207,13 @@ pub struct DefinitionError(String);
 impl Definition {
     /// How often to ask.
     pub fn every(&self) -> Duration {
-        Duration::from_secs(self.every.max(1))
+        Duration::from_secs(self.every.unwrap_or_default().max(1))
+    }
+
+    /// Which stretch of time is asked for at once; of a stream there is none.
+    pub(super) fn window(&self) -> &Window {
+        const NONE: Window = Window { span: None, overlap: 0, settle: 0, oldest: None };
+        self.window.as_ref().unwrap_or(&NONE)
     }
 
     /// Whether settings are those that it asks for, and every hole in it has something to fill it.
@@ -191,6 +235,10 @@ impl Definition {
             let name = model::inert(name);
             let known = known.join(", ");
             return Err(DefinitionError(format!("settings: `{name}` is none of {known}")));
+        }
+        if self.stream.is_none() && (self.window.is_none() || self.every.is_none()) {
+            let lacks = format!("{}: `window` and `every` are missing", self.name);
+            return Err(DefinitionError(lacks));
         }
         let known = |hole: &str| NAMES.contains(&hole) || self.settings.contains_key(hole);
         match self.texts().iter().flat_map(|text| holes(text)).find(|hole| !known(hole)) {
@@ -228,6 +276,10 @@ impl Definition {
         if let Some(prepare) = &self.prepare {
             texts.push(&prepare.request.url);
             texts.extend(prepare.request.query.values().filter_map(Value::as_str));
+        }
+        if let Some(stream) = &self.stream {
+            texts.extend(stream.headers.values().map(String::as_str));
+            texts.extend(stream.refresh.query.values().map(String::as_str));
         }
         texts
     }

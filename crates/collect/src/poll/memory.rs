@@ -122,7 +122,7 @@ impl Memory {
         if let Some(open) = &state.open {
             return Some(open.clone());
         }
-        let window = &definition.window;
+        let window = definition.window();
         let back = i64::try_from(back.as_micros()).unwrap_or(i64::MAX);
         let begin = state.through.map(|through| through.0.saturating_sub(seconds(window.overlap)));
         let begin = begin.unwrap_or(now.0.saturating_sub(back));
@@ -199,7 +199,7 @@ impl Memory {
     /// Names under which nothing is saved that may come again.
     pub(super) fn stale(&mut self, definition: &Definition, name: &str) -> Vec<String> {
         let through = self.state.through.map_or(i64::MIN, |through| through.0);
-        let from = through.saturating_sub(seconds(definition.window.overlap));
+        let from = through.saturating_sub(seconds(definition.window().overlap));
         let now = self.state.number;
         let old = |number: u64, page: &Page| {
             // The latest is what goes on, whatever it brought.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use collect::bucket::{Bucket, BucketCredentials, BucketOptions};
-use collect::poll::{Definition, Poll, PollOptions};
+use collect::poll::{self, Definition, PollOptions};
 use collect::tail::{Tail, TailOptions};
 use collect::{Client, Fetcher, Moment};
 use ledger::SenderForm;
@@ -333,8 +333,8 @@ impl Entry {
                     service.as_ref().ok_or_else(|| failed("no such service".to_owned()))?;
                 let client = client(form.authority.as_deref(), runtime).map_err(failed)?;
                 let saved = saved.iter().map(|(name, value)| (*name, *value));
-                let poll = Poll::new(self.poll(form, service), client, saved);
-                Ok(Box::new(poll.map_err(|error| failed(error.to_string()))?))
+                let fetcher = poll::fetcher(self.poll(form, service), client, saved);
+                fetcher.map_err(|error| failed(error.to_string()))
             }
         }
     }
@@ -484,6 +484,19 @@ mod tests {
         assert!(said(&form.replace("github_audit", "gitlab")).contains("no service `gitlab_log`"));
         let secret = said(&form.replace("{ file = \"/t\" }", "\"swordfish\""));
         assert!(secret.starts_with("floor.toml:4: ") && !secret.contains("swordfish"), "{secret}");
+    }
+
+    #[test]
+    fn streams_are_polled_by_what_their_service_says() {
+        let form = "[[poll]]\nname = \"falcon\"\nservice = \"crowdstrike_event_streams\"\n\
+                    secret = { file = \"/t\" }\n";
+        let said = parsed(form).err().unwrap();
+        assert!(said.contains("settings lack `client_id`"), "{said}");
+        let config = parsed(&format!("{form}settings = {{ client_id = \"c1\" }}\n")).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let now = Moment { at: Instant::now(), time: Micros(0) };
+        let fetcher = config.entries[0].fetcher(&BTreeMap::new(), now, runtime.handle());
+        assert!(fetcher.is_ok());
     }
 
     #[test]

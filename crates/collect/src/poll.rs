@@ -112,14 +112,12 @@ impl From<String> for Stop {
 impl Poll {
     /// Goes on where what was saved under this name says.
     pub fn new<'s>(
-        mut options: PollOptions,
+        options: PollOptions,
         client: Client,
         saved: impl IntoIterator<Item = (&'s str, &'s str)>,
     ) -> Result<Self, DefinitionError> {
-        options.definition.check(&options.settings)?;
-        options.settings = options.definition.complete(&options.settings);
         let memory = Memory::restore(saved);
-        let asker = Asker::new(options, client);
+        let asker = Asker::new(options, client)?;
         Ok(Self { asker, memory, prepared: false, failures: 0, next: None, note: None })
     }
 

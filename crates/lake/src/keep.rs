@@ -5,6 +5,7 @@
 //! is said nowhere: not in the commit, and not in the statistics.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,6 +33,13 @@ const SMALL: u64 = 64 << 20;
 /// Bytes of files that are written anew at once, and that are copied at once: others come the next time.
 const ANEW_AT_ONCE: u64 = 8 << 20;
 const COPIED_AT_ONCE: u64 = 256 << 20;
+
+/// Rows of a file of events that is worth keeping as it is, or its bytes.
+const THICK_ROWS: u64 = 16_384;
+const THICK_BYTES: u64 = 4 << 20;
+
+/// Files that are put together at once: those that are copied are open at the same time.
+const FILES: usize = 256;
 
 /// A file is put together with smaller ones when they are at least a fourth of it: so each of its rows is
 /// moved a few times as a table grows, and not once for each commit.
@@ -77,21 +85,29 @@ impl Lake {
         let mut copied = Files::new(table, folder, &kept_prefix(delta, "c"));
         let (mut thin, mut thick) = (Vec::new(), Vec::new());
         let (mut anew, mut copy) = (ANEW_AT_ONCE, COPIED_AT_ONCE);
+        let open = |file: &LiveFile| {
+            let opened = Source::open(&folder.join(table.name()).join(&file.path));
+            opened.inspect_err(|error| tracing::warn!(%error, "a file stays as it is")).ok()
+        };
         let merge = Merge::new()?;
         for (day, files) in days {
-            // Most days have nothing to put together: their files need not be opened.
-            let files = alike(files, &mut { u64::MAX });
-            let (small, large) = match &day {
-                Some(_) if table == Table::Events => sorted_out(&merge, folder, table, files),
-                _ => (files, Vec::new()),
-            };
-            thin.extend(alike(small, &mut anew));
-            let large = alike(large, &mut copy);
-            let (Some(day), false) = (day, large.is_empty()) else { continue };
-            let open = |file: &LiveFile| Source::open(&folder.join(table.name()).join(&file.path));
-            let sources = large.iter().map(open).collect::<Result<Vec<_>>>()?;
-            merge.merge(&mut copied, &day, &sources)?;
-            thick.extend(large);
+            let day = day.filter(|_| table == Table::Events);
+            let (large, small): (Vec<_>, Vec<_>) =
+                files.into_iter().partition(|file| day.is_some() && is_thick(file));
+            let small = alike(small, &mut anew).into_iter();
+            let small: Vec<_> =
+                small.filter(|file| day.is_none() || open(file).is_some()).collect();
+            if small.len() > 1 {
+                thin.extend(small);
+            }
+            let large = alike(large, &mut copy).into_iter();
+            let opened = large.filter_map(|file| Some((open(&file)?, file)));
+            let (sources, large): (Vec<_>, Vec<_>) =
+                opened.filter(|(source, _)| merge.takes(source)).unzip();
+            if let Some(day) = day.filter(|_| large.len() > 1) {
+                merge.merge(&mut copied, &day, &sources)?;
+                thick.extend(large);
+            }
         }
         let mut new = copied.finish()?;
         if !thin.is_empty() {
@@ -240,43 +256,43 @@ fn kept_prefix(delta: &DeltaTable, kind: &str) -> String {
     format!("{KEPT_PREFIX}{:020}-{kind}", delta.version().unwrap_or_default())
 }
 
-/// Files of a day whose rows should be laid down anew, and those that should be copied. One that cannot
-/// be read stays where it is.
-fn sorted_out(
-    merge: &Merge,
-    folder: &Path,
-    table: Table,
-    files: Vec<LiveFile>,
-) -> (Vec<LiveFile>, Vec<LiveFile>) {
-    let (mut small, mut large) = (Vec::new(), Vec::new());
-    for file in files {
-        match Source::open(&folder.join(table.name()).join(&file.path)) {
-            Ok(source) if source.is_thick() && merge.takes(&source) => large.push(file),
-            Ok(_) => small.push(file),
-            Err(error) => tracing::warn!(%error, "a file of the lake cannot be put together"),
-        }
-    }
-    (small, large)
+/// True when a file of events is large enough to be copied and read as it is. Others are better written anew,
+/// many as one.
+fn is_thick(file: &LiveFile) -> bool {
+    let rows = file.statistics.as_deref().and_then(|statistics| {
+        let statistics: serde_json::Value = serde_json::from_str(statistics).ok()?;
+        statistics.get("numRecords")?.as_u64()
+    });
+    file.size >= THICK_BYTES || rows.is_some_and(|rows| rows >= THICK_ROWS)
 }
 
-/// The smallest of the files, as far as they are worth putting together and no more than `left` bytes;
-/// none when it would be one alone.
+/// The smallest files that are worth putting together, of no more than `left` bytes; none when each would
+/// be alone.
 fn alike(mut files: Vec<LiveFile>, left: &mut u64) -> Vec<LiveFile> {
     files.sort_by_key(|file| file.size);
-    let (mut count, mut sum) = (0, 0);
-    for file in &files {
-        let grown = sum + file.size;
-        if grown > *left || (count > 0 && file.size > sum * ALIKE) {
-            break;
+    let sizes: Vec<u64> = files.iter().map(|file| file.size).collect();
+    let chosen = run_of_alike(&sizes, *left);
+    *left -= sizes.get(chosen.clone()).unwrap_or_default().iter().sum::<u64>();
+    files.drain(chosen).collect()
+}
+
+/// Of sizes in order the first that are alike, as far as they fit. One that is alone among the small ones
+/// waits for its like and holds up no others.
+fn run_of_alike(sizes: &[u64], left: u64) -> Range<usize> {
+    let (mut start, mut sum) = (0, 0);
+    for (at, size) in sizes.iter().enumerate() {
+        let count = at - start;
+        if count == 1 && *size > sum * ALIKE {
+            (start, sum) = (at, 0);
+        } else if count > 1 && (count == FILES || *size > sum * ALIKE || sum + size > left) {
+            return start..at;
         }
-        (count, sum) = (count + 1, grown);
+        if sum + size > left {
+            return 0..0;
+        }
+        sum += size;
     }
-    if count < 2 {
-        return Vec::new();
-    }
-    *left -= sum;
-    files.truncate(count);
-    files
+    if sizes.len() - start < 2 { 0..0 } else { start..sizes.len() }
 }
 
 /// The rows of some files of a table.
@@ -307,4 +323,25 @@ fn as_written(table: Table, batch: &RecordBatch) -> Result<RecordBatch> {
         })
         .collect::<std::result::Result<Vec<_>, _>>()?;
     Ok(RecordBatch::try_new(schema, columns)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_go_with_their_like() {
+        let run = |sizes: &[u64]| run_of_alike(sizes, 1_000);
+        assert_eq!(run(&[]), 0..0);
+        assert_eq!(run(&[7]), 0..0);
+        assert_eq!(run(&[7, 28]), 0..2);
+        assert_eq!(run(&[7, 29]), 0..0);
+        assert_eq!(run(&[7, 29, 29, 29]), 1..4);
+        assert_eq!(run(&[1, 7, 40, 200]), 0..0);
+        assert_eq!(run(&[7, 7, 7, 90]), 0..3);
+        assert_eq!(run(&[400, 400, 400]), 0..2);
+        assert_eq!(run(&[600, 600]), 0..0);
+        assert_eq!(run(&[2_000, 2_000]), 0..0);
+        assert_eq!(run(&vec![1; 2 * FILES]), 0..FILES);
+    }
 }

@@ -17,9 +17,9 @@ pub(crate) const AT_ONCE: usize = 4;
 /// Time for a question.
 const PATIENCE: Duration = Duration::from_mins(1);
 /// Bytes of memory for a question's sorts, joins and groups.
-pub(super) const MEMORY: usize = 256 << 20;
+const MEMORY: usize = 256 << 20;
 /// Bytes of disk for what a question spills.
-pub(super) const DISK: u64 = 4 << 30;
+const DISK: u64 = 4 << 30;
 /// Bytes of an answer that is sent in one piece.
 const ANSWER: usize = 64 << 20;
 
@@ -107,11 +107,20 @@ impl Floor {
     }
 
     fn asker(&self, rows: Option<usize>) -> Result<Asker, Failure> {
+        self.asker_within(rows, PATIENCE)
+    }
+
+    /// Asks the lake and what is on its way there, as of now. Each question may take so long.
+    pub(super) fn asker_within(
+        &self,
+        rows: Option<usize>,
+        patience: Duration,
+    ) -> Result<Asker, Failure> {
         let limits = Limits {
             memory: MEMORY,
             disk: DISK,
             rows,
-            timeout: Some(PATIENCE),
+            timeout: Some(patience),
             threads: (self.0.threads / 2).max(1),
             spill: None,
         };

@@ -5,16 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use hunt::Limits;
 use ledger::{
     AlertFilter, AlertOrder, InIncident, IncidentRow, LedgerError, On, Paging, Suppressed,
 };
 use model::{Alert, Finding, FindingId, IncidentId};
 
-use super::asking::{DISK, MEMORY};
 use super::trying::Waiting;
 use crate::access::{Caller, Permission};
-use crate::ask::Asker;
 use crate::failure::{Failure, Kind};
 use crate::live::{Floor, blocking, from_ledger};
 use crate::tell::{Told, of_incident};
@@ -67,17 +64,7 @@ impl Floor {
         let _waiting = Waiting(Arc::clone(&gone));
         let bytes = blocking(move || {
             let _turn = turn;
-            let limits = Limits {
-                memory: MEMORY,
-                disk: DISK,
-                rows: None,
-                timeout: Some(PATIENCE),
-                threads: (floor.0.threads / 2).max(1),
-                spill: None,
-            };
-            let (lake, gate) = floor.0.keeper.lake()?;
-            let asker = Asker::over(&lake, &floor.0.options.data, limits)?;
-            drop(gate);
+            let asker = floor.asker_within(None, PATIENCE)?;
             let document = of_incident(&asker, &floor.0.stages(), told)?;
             if gone.load(Ordering::Acquire) {
                 let message = "nobody waits for the report any more";

@@ -10,12 +10,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use detect::{Detector, RuleCosts, RuleInfo, Rules, View};
-use hunt::Limits;
 use model::{ENVELOPE, Finding, Level, LogSource, Micros};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::asking::{DISK, MEMORY};
 use crate::access::{Caller, Permission};
 use crate::ask::{Asker, instant};
 use crate::failure::{Failure, Kind};
@@ -154,17 +152,7 @@ impl Floor {
         let rules = Arc::new(self.to_try(text)?);
         let content = self.0.content.get();
         let stages = &*content.stages;
-        let limits = Limits {
-            memory: MEMORY,
-            disk: DISK,
-            rows: None,
-            timeout: Some(PATIENCE),
-            threads: (self.0.threads / 2).max(1),
-            spill: None,
-        };
-        let (lake, gate) = self.0.keeper.lake()?;
-        let asker = Asker::over(&lake, &self.0.options.data, limits)?;
-        drop(gate);
+        let asker = self.asker_within(None, PATIENCE)?;
         let condition = condition(&asker, &rules, stages, (since, until))?;
         let mut trial = Trial::new(Arc::clone(&rules), stages, began + PATIENCE, gone)?;
         let counts = match &condition {

@@ -12,7 +12,7 @@ use url::Url;
 
 use super::definition::{Auth, Definition, Method, RequestForm};
 use super::template::Values;
-use super::{PollOptions, Stop, find};
+use super::{DefinitionError, PollOptions, Stop, find};
 use crate::client::{Answer, Client, Request, asked_to_wait};
 use crate::{Moment, Secret};
 
@@ -69,8 +69,10 @@ fn links(text: &str) -> Vec<(String, String)> {
 }
 
 impl Asker {
-    pub(super) fn new(options: PollOptions, client: Client) -> Self {
-        Self { options, client, token: None }
+    pub(super) fn new(mut options: PollOptions, client: Client) -> Result<Self, DefinitionError> {
+        options.definition.check(&options.settings)?;
+        options.settings = options.definition.complete(&options.settings);
+        Ok(Self { options, client, token: None })
     }
 
     /// Asks once what makes the other requests possible.

@@ -98,19 +98,17 @@ struct Place {
 impl Stream {
     /// Goes on where what was saved under this name says.
     pub fn new<'s>(
-        mut options: PollOptions,
+        options: PollOptions,
         client: Client,
         saved: impl IntoIterator<Item = (&'s str, &'s str)>,
     ) -> Result<Self, DefinitionError> {
-        options.definition.check(&options.settings)?;
-        options.settings = options.definition.complete(&options.settings);
         let prefix = place_name(&options.name, "");
         let place = |(name, value): (&str, &str)| {
             let place: Place = serde_json::from_str(value).ok()?;
             Some((name.strip_prefix(&prefix)?.to_owned(), place.offset?))
         };
         let taken = saved.into_iter().filter_map(place).collect();
-        let asker = Asker::new(options, client);
+        let asker = Asker::new(options, client)?;
         Ok(Self { asker, taken, session: None, failures: 0, next: None, note: None })
     }
 

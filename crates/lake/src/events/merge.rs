@@ -8,20 +8,13 @@ use std::path::Path;
 use deltalake::parquet::bloom_filter::Sbbf;
 use deltalake::parquet::column::writer::ColumnCloseResult;
 use deltalake::parquet::errors::Result as ParquetResult;
-use deltalake::parquet::file::metadata::{
-    PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData,
-};
+use deltalake::parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
 use deltalake::parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 
 use super::plan::{Plan, Plans};
 use super::{chunk, failed};
 use crate::error::{LakeError, Result};
 use crate::files::Files;
-
-/// Rows of a row group that is worth keeping as it is.
-const THICK_ROWS: i64 = 16_384;
-/// Bytes on the disk of one.
-const THICK_BYTES: i64 = 4 << 20;
 
 /// A file of events, and what it says of itself.
 pub(crate) struct Source {
@@ -38,16 +31,6 @@ impl Source {
             .parse_and_finish(&file)
             .map_err(failed)?;
         Ok(Self { file, metadata })
-    }
-
-    /// True when its row groups are large enough to be read one by one. Those of other files are better
-    /// written anew, many as one.
-    pub(crate) fn is_thick(&self) -> bool {
-        let groups = self.metadata.row_groups();
-        let count = groups.len().max(1) as i64;
-        let bytes: i64 = groups.iter().map(RowGroupMetaData::compressed_size).sum();
-        self.metadata.file_metadata().num_rows() >= THICK_ROWS * count
-            || bytes >= THICK_BYTES * count
     }
 
     /// The place of each of its columns; nothing when it has others than this version writes.

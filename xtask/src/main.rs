@@ -80,7 +80,8 @@ const TASKS: &[Task] = &[
 #[allow(clippy::print_stderr)] // This is a program for people at a terminal.
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let chosen = args.split_first().and_then(|(name, rest)| {
+    let asks = args.iter().any(|arg| arg == "--help" || arg == "-h");
+    let chosen = args.split_first().filter(|_| !asks).and_then(|(name, rest)| {
         TASKS.iter().find(|(task, ..)| task == name).map(|(_, _, run)| run(rest))
     });
     match chosen {
@@ -94,7 +95,8 @@ fn main() -> ExitCode {
             for (name, about, _) in TASKS {
                 eprintln!("  {name:<14} {about}");
             }
-            ExitCode::from(2)
+            eprintln!("\nThe long ones and their options: docs/guide/proofs.md");
+            if asks { ExitCode::SUCCESS } else { ExitCode::from(2) }
         }
     }
 }

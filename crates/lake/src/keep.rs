@@ -18,7 +18,7 @@ use futures::StreamExt as _;
 
 use crate::delta::{self, Change, LiveFile, add_action};
 use crate::error::{LakeError, Result};
-use crate::events::merge::{Merge, Source};
+use crate::events::merge::Merge;
 use crate::files::{Files, Written};
 use crate::lake::Lake;
 use crate::place::WriterLock;
@@ -85,27 +85,27 @@ impl Lake {
         let mut copied = Files::new(table, folder, &kept_prefix(delta, "c"));
         let (mut thin, mut thick) = (Vec::new(), Vec::new());
         let (mut anew, mut copy) = (ANEW_AT_ONCE, COPIED_AT_ONCE);
-        let open = |file: &LiveFile| {
-            let opened = Source::open(&folder.join(table.name()).join(&file.path));
-            opened.inspect_err(|error| tracing::warn!(%error, "a file stays as it is")).ok()
-        };
         let merge = Merge::new()?;
+        // One that cannot be read stays as it is.
+        let look = |file: &LiveFile| {
+            let taken = merge.take(&folder.join(table.name()).join(&file.path));
+            taken.inspect_err(|error| tracing::warn!(%error, "a file stays as it is")).ok()
+        };
         for (day, files) in days {
             let day = day.filter(|_| table == Table::Events);
             let (large, small): (Vec<_>, Vec<_>) =
                 files.into_iter().partition(|file| day.is_some() && is_thick(file));
             let small = alike(small, &mut anew).into_iter();
             let small: Vec<_> =
-                small.filter(|file| day.is_none() || open(file).is_some()).collect();
+                small.filter(|file| day.is_none() || look(file).is_some()).collect();
             if small.len() > 1 {
                 thin.extend(small);
             }
             let large = alike(large, &mut copy).into_iter();
-            let opened = large.filter_map(|file| Some((open(&file)?, file)));
-            let (sources, large): (Vec<_>, Vec<_>) =
-                opened.filter(|(source, _)| merge.takes(source)).unzip();
+            let (taken, large): (Vec<_>, Vec<_>) =
+                large.filter_map(|file| Some((look(&file)??, file))).unzip();
             if let Some(day) = day.filter(|_| large.len() > 1) {
-                merge.merge(&mut copied, &day, &sources)?;
+                merge.merge(&mut copied, &day, &taken)?;
                 thick.extend(large);
             }
         }

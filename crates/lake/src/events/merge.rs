@@ -17,14 +17,13 @@ use crate::error::{LakeError, Result};
 use crate::files::Files;
 
 /// A file of events, and what it says of itself.
-pub(crate) struct Source {
+struct Source {
     file: File,
     metadata: ParquetMetaData,
 }
 
 impl Source {
-    /// Looks at a file.
-    pub(crate) fn open(path: &Path) -> Result<Self> {
+    fn open(path: &Path) -> Result<Self> {
         let file = File::open(path).map_err(LakeError::io("open", path))?;
         let metadata = ParquetMetaDataReader::new()
             .with_page_index_policy(PageIndexPolicy::Optional)
@@ -49,6 +48,13 @@ impl Source {
     }
 }
 
+/// A file whose row groups can be copied.
+pub(crate) struct Taken {
+    source: Source,
+    /// The place of each column of the table, where the file has it.
+    places: Vec<Option<usize>>,
+}
+
 /// Puts files of one day together.
 pub(crate) struct Merge {
     plans: Plans,
@@ -60,22 +66,29 @@ impl Merge {
         Ok(Self { plans: Plans::new().map_err(failed)? })
     }
 
-    /// True when a file can be copied: one of another writer, or of another version with other columns,
-    /// cannot.
-    pub(crate) fn takes(&self, source: &Source) -> bool {
-        source.columns(&self.plans).is_some()
+    /// Looks at a file; nothing when it cannot be copied: one of another writer, or of another version with
+    /// other columns.
+    pub(crate) fn take(&self, path: &Path) -> Result<Option<Taken>> {
+        let source = Source::open(path)?;
+        let places = source.columns(&self.plans);
+        Ok(places.map(|places| Taken { source, places }))
     }
 
-    /// Writes one file with the row groups of others, which [`Merge::takes`].
-    pub(crate) fn merge(&self, files: &mut Files, day: &str, sources: &[Source]) -> Result<()> {
-        let places: Vec<_> = sources.iter().filter_map(|s| s.columns(&self.plans)).collect();
+    /// Writes one file with the row groups of others.
+    pub(crate) fn merge(&self, files: &mut Files, day: &str, taken: &[Taken]) -> Result<()> {
         let present = self.plans.columns.iter().enumerate().map(|(at, plan)| {
-            let has = |places: &Vec<Option<usize>>| places.get(at).is_some_and(Option::is_some);
-            !plan.may_lack() || places.iter().any(has)
+            let has = |one: &Taken| one.places.get(at).is_some_and(Option::is_some);
+            !plan.may_lack() || taken.iter().any(has)
         });
         let present: Vec<bool> = present.collect();
         let (file, path) = files.create(Some(day))?;
-        let metadata = self.copy(&file, &present, sources, &places).map_err(failed)?;
+        let metadata = self.copy(&file, &present, taken).map_err(failed)?;
+        let rows = taken.iter().map(|one| one.source.metadata.file_metadata().num_rows());
+        if metadata.file_metadata().num_rows() != rows.sum::<i64>() {
+            return Err(LakeError::Writer(format!(
+                "{path} lacks rows of those that it is made of"
+            )));
+        }
         files.end(&file, path, Some(day.to_owned()), &metadata)
     }
 
@@ -83,12 +96,11 @@ impl Merge {
         &self,
         file: &File,
         present: &[bool],
-        sources: &[Source],
-        places: &[Vec<Option<usize>>],
+        taken: &[Taken],
     ) -> ParquetResult<ParquetMetaData> {
         let schema = self.plans.schema_of(present)?;
         let mut writer = SerializedFileWriter::new(file, schema, self.plans.properties.clone())?;
-        for (source, places) in sources.iter().zip(places) {
+        for Taken { source, places } in taken {
             for group in 0..source.metadata.num_row_groups() {
                 let mut out = writer.next_row_group()?;
                 let plans = self.plans.columns.iter().zip(places).zip(present);

@@ -148,15 +148,13 @@ impl IntoResponse for ReportFile {
         let mut response = bytes.into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
-        let named = [
-            (header::CONTENT_DISPOSITION, format!("{place}; filename=\"{file}\"")),
-            (header::CONTENT_SECURITY_POLICY, policy),
-        ];
-        for (name, value) in named {
-            if let Ok(value) = HeaderValue::from_str(&value) {
-                headers.insert(name, value);
-            }
-        }
+        // What is not a header's value by some mistake must not leave a browser without a policy.
+        let strict = HeaderValue::from_static("sandbox; default-src 'none'");
+        let policy = HeaderValue::from_str(&policy).unwrap_or(strict);
+        headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+        let named = HeaderValue::from_str(&format!("{place}; filename=\"{file}\""));
+        let named = named.unwrap_or(HeaderValue::from_static("attachment"));
+        headers.insert(header::CONTENT_DISPOSITION, named);
         response
     }
 }

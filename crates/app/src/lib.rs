@@ -47,7 +47,9 @@ pub use detect::{RuleInfo, Verdict as ImportVerdict};
 pub use doctor::{Check, Verdict, doctor};
 pub use failure::{Failure, Kind};
 pub use hunt::{Parameter as HuntParameter, SavedHunt};
-pub use investigate::{Before, Changes, GivenUp, Options, Outcome, investigate};
+pub use investigate::{
+    Before, Changes, GivenUp, Options, Outcome, investigate, load_and_investigate,
+};
 /// What the ledger keeps, as it is told.
 pub use ledger;
 pub use live::{

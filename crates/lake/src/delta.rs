@@ -81,7 +81,7 @@ pub(crate) async fn open_or_create(place: &Place, table: Table) -> Result<DeltaT
             .await
     };
     let delta = made.await.map_err(LakeError::delta("create", table.name()))?;
-    sync_log(place, table, &delta)?;
+    sync_log(place, table).await?;
     Ok(delta)
 }
 
@@ -126,7 +126,7 @@ pub(crate) async fn commit(
             .await
     };
     committed.await.map_err(LakeError::delta("commit to", table.name()))?;
-    sync_log(place, table, delta)
+    sync_log(place, table).await
 }
 
 /// Why a commit is made.
@@ -210,7 +210,7 @@ async fn widen(place: &Place, table: Table, delta: DeltaTable) -> Result<DeltaTa
         .with_fields(missing)
         .await
         .map_err(LakeError::delta("add columns to", table.name()))?;
-    sync_log(place, table, &wider)?;
+    sync_log(place, table).await?;
     Ok(wider)
 }
 
@@ -231,22 +231,27 @@ fn refuse_unknown(delta: &DeltaTable, table: Table) -> Result<()> {
 }
 
 /// Brings a local table's log to the disk: its newest files and the folder that names them.
-fn sync_log(place: &Place, table: Table, _delta: &DeltaTable) -> Result<()> {
-    let Some(folder) = place.folder() else { return Ok(()) };
-    let table_folder = folder.join(table.name());
-    let log = table_folder.join("_delta_log");
-    let mut names = names_in(&log)?;
-    names.sort_unstable();
-    // A commit, its checkpoint and the pointer to it are the last names of three kinds.
-    for name in names.iter().rev().take(4) {
-        let path = log.join(name);
-        if path.is_file() {
-            sync(&path)?;
+async fn sync_log(place: &Place, table: Table) -> Result<()> {
+    let Some(folder) = place.folder().map(Path::to_owned) else { return Ok(()) };
+    // The disk takes its time, and other tables have something to do.
+    tokio::task::spawn_blocking(move || {
+        let table_folder = folder.join(table.name());
+        let log = table_folder.join("_delta_log");
+        let mut names = names_in(&log)?;
+        names.sort_unstable();
+        // A commit, its checkpoint and the pointer to it are the last names of three kinds.
+        for name in names.iter().rev().take(4) {
+            let path = log.join(name);
+            if path.is_file() {
+                sync(&path)?;
+            }
         }
-    }
-    sync(&log)?;
-    sync(&table_folder)?;
-    sync(folder)
+        sync(&log)?;
+        sync(&table_folder)?;
+        sync(&folder)
+    })
+    .await
+    .map_err(|e| LakeError::Writer(e.to_string()))?
 }
 
 pub(crate) fn names_in(folder: &Path) -> Result<Vec<String>> {

@@ -77,6 +77,9 @@ impl Lake {
     /// Digests of the parcels that whole runs have read: they need not be read again.
     pub async fn known_parcels(&self) -> Result<BTreeSet<Digest>> {
         let snapshot = self.provider(Table::Parcels).await?;
+        if snapshot.rows() == Some(0) {
+            return Ok(BTreeSet::new());
+        }
         let context = SessionContext::new();
         if let Some(store) = snapshot.store() {
             context.register_object_store(snapshot.store_url()?.as_ref(), store);

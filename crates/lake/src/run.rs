@@ -10,11 +10,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use arrow::record_batch::RecordBatch;
 use deltalake::DeltaTable;
 use deltalake::kernel::Remove;
 use model::Hasher;
+use tokio::task::JoinSet;
 
 use crate::delta::{self, Change, LiveFile, add_action, add_again};
 use crate::error::{LakeError, Result};
@@ -115,8 +117,9 @@ impl Run {
         RunWriter { sender: self.writer.sender(), committed }
     }
 
-    /// Ends the writer, brings every file to the disk, and commits table by table in the order of
-    /// [`Table::ALL`]. When it returns, a power cut takes nothing away.
+    /// Ends the writer, brings every file to the disk, and commits: events first, so that nothing names
+    /// an event that is not there; then the other tables at once; last the run itself, which says that it
+    /// is whole. When it returns, a power cut takes nothing away.
     pub async fn commit(self) -> Result<Committed> {
         self.commit_replacing(Table::is_concluded).await
     }
@@ -133,27 +136,65 @@ impl Run {
             .await
             .map_err(|e| LakeError::Writer(e.to_string()))??;
         let mut rows = BTreeMap::new();
-        for (table, (delta, mark)) in &tables {
-            if mark.is_some_and(is_committed) {
-                continue;
+        for file in &written {
+            if tables.get(&file.table).is_some_and(|(_, mark)| !mark.is_some_and(is_committed)) {
+                *rows.entry(file.table).or_insert(0) += file.rows;
             }
-            let mut adds = Vec::new();
-            for file in written.iter().filter(|file| file.table == *table) {
-                if let Some(staging) = &staging {
-                    upload(staging, file, delta).await?;
-                }
-                *rows.entry(*table).or_insert(0) += file.rows;
-                adds.push(add_action(file, true));
-            }
-            let removes = if is_anew(*table) { removes(delta, *table)? } else { Vec::new() };
-            let change = Change::Append { run: &id, mark: mark.unwrap_or(0) + 1 };
-            delta::commit(&place, *table, delta, adds, removes, change).await?;
-        }
-        if let Some(staging) = staging {
-            let _ = std::fs::remove_dir_all(staging);
         }
         let bytes = written.iter().map(|file| file.size).sum();
-        Ok(Committed { rows, bytes, files: written.len() })
+        let files = written.len();
+        let share = Arc::new(Share { place, id, staging, written });
+        let mut steps: [Vec<_>; 3] = Default::default();
+        for (table, (delta, mark)) in tables {
+            let [first, middle, last] = &mut steps;
+            let step = match table {
+                Table::Events => first,
+                Table::Runs => last,
+                _ => middle,
+            };
+            if !mark.is_some_and(is_committed) {
+                let anew = is_anew(table);
+                step.push((table, delta, mark.unwrap_or(0) + 1, anew));
+            }
+        }
+        for step in steps {
+            let mut committing = JoinSet::new();
+            for (table, delta, mark, anew) in step {
+                let share = Arc::clone(&share);
+                committing.spawn(async move { share.commit(table, &delta, mark, anew).await });
+            }
+            while let Some(done) = committing.join_next().await {
+                done.map_err(|e| LakeError::Writer(e.to_string()))??;
+            }
+        }
+        if let Some(staging) = &share.staging {
+            let _ = std::fs::remove_dir_all(staging);
+        }
+        Ok(Committed { rows, bytes, files })
+    }
+}
+
+/// What the commits of all tables share.
+struct Share {
+    place: Place,
+    id: String,
+    staging: Option<PathBuf>,
+    written: Vec<Written>,
+}
+
+impl Share {
+    /// Commits the run's rows of one table, in the place of what it holds when they are concluded anew.
+    async fn commit(&self, table: Table, delta: &DeltaTable, mark: i64, anew: bool) -> Result<()> {
+        let mut adds = Vec::new();
+        for file in self.written.iter().filter(|file| file.table == table) {
+            if let Some(staging) = &self.staging {
+                upload(staging, file, delta).await?;
+            }
+            adds.push(add_action(file, true));
+        }
+        let removes = if anew { removes(delta, table)? } else { Vec::new() };
+        let change = Change::Append { run: &self.id, mark };
+        delta::commit(&self.place, table, delta, adds, removes, change).await
     }
 }
 
@@ -176,10 +217,15 @@ pub(crate) async fn prepare(
         }
         None => None,
     };
-    let mut tables = BTreeMap::new();
+    let mut opening = JoinSet::new();
     for table in Table::ALL {
-        let delta = delta::open_or_create(place, table).await?;
-        tables.insert(table, delta);
+        let place = place.clone();
+        opening.spawn(async move { (table, delta::open_or_create(&place, table).await) });
+    }
+    let mut tables = BTreeMap::new();
+    while let Some(opened) = opening.join_next().await {
+        let (table, delta) = opened.map_err(|e| LakeError::Writer(e.to_string()))?;
+        tables.insert(table, delta?);
     }
     take_back_broken(place, &mut tables, keep).await?;
     if place.folder().is_some() {

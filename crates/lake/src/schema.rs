@@ -34,7 +34,7 @@ pub enum Table {
 }
 
 impl Table {
-    /// All tables, in the order of commits.
+    /// All tables: events are committed first, runs last.
     pub const ALL: [Self; 9] = [
         Self::Events,
         Self::Flaws,

@@ -13,8 +13,8 @@ mod triaging;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::{Mutex, OnceLock};
 
 use collect::Input;
 use detect::{Hit, RuleCosts, Rules};
@@ -28,10 +28,11 @@ pub use self::past::{Before, Changes};
 use self::spill::{Sorted, Spill};
 use self::triaging::triage_all;
 use crate::Meter;
+use crate::content::Content;
 use crate::failure::{Failure, Kind, system};
 use crate::pipeline::{Book, Outlet, Shared, Tally, Work, Worker};
 use crate::scratch::FolderLock;
-use crate::stages::Stages;
+use crate::stages::{RuleChoice, Stages, Texts};
 
 /// Findings or matches in one batch of the lake.
 const BATCH: usize = 4_096;
@@ -119,20 +120,59 @@ pub struct GivenUp {
 /// Runs an investigation into a data folder. Stopping the meter ends it without a trace in the lake.
 pub fn investigate(stages: &Stages, options: &Options, meter: &Meter) -> Result<Outcome, Failure> {
     missing(&options.inputs)?;
+    let opened = open(&stages.digest, options, meter)?;
+    look(opened, || stages, options, meter)
+}
+
+/// As [`investigate`], with content that is compiled while the data folder is opened: a person waits for
+/// both. Refuses to do without a file or folder that was named.
+pub fn load_and_investigate(
+    content: &Content,
+    choice: &RuleChoice,
+    options: &Options,
+    meter: &Meter,
+) -> Result<(Stages, Outcome), Failure> {
+    choice.check()?;
+    missing(&options.inputs)?;
+    let texts = Texts::gather(content, choice);
+    let compiled = OnceLock::new();
+    let outcome = std::thread::scope(|scope| {
+        let compiling = scope.spawn(|| compiled.get_or_init(|| texts.compile()));
+        let opened = open(texts.digest(), options, meter)?;
+        let stages = || compiling.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        look(opened, stages, options, meter)
+    })?;
+    let stages = compiled.into_inner().ok_or_else(|| defect("the content was not compiled"))?;
+    Ok((stages, outcome))
+}
+
+/// A data folder with a run begun in it.
+struct Opened {
+    runtime: tokio::runtime::Runtime,
+    run: Run,
+    run_key: String,
+    past: Past,
+    /// Parcels that need not be read again.
+    known: BTreeSet<Digest>,
+    spool: PathBuf,
+    _lock: FolderLock,
+}
+
+/// Opens the data folder for a run with the content of this digest.
+fn open(digest: &str, options: &Options, meter: &Meter) -> Result<Opened, Failure> {
     let spool = options.data.join("tmp");
     fs::create_dir_all(&spool).map_err(|error| {
         let folder = options.data.display();
         Failure::new(Kind::System, format!("cannot write to the data folder {folder}: {error}"))
             .hint("name another with --data")
     })?;
-    let _lock = FolderLock::take(&options.data)?;
+    let lock = FolderLock::take(&options.data)?;
     let survey = collect::survey(&options.inputs);
     Meter::add(&meter.bytes_total, survey.bytes);
-    meter.enter("reading");
     let runtime = crate::runtime()?;
     let lake = crate::open_lake(&options.data)?;
     let runs = past::runs(&options.data)?;
-    let run_key = run_key(stages, options, runs);
+    let run_key = run_key(digest, options, runs);
     let run = runtime.block_on(lake.run(&run_key)).map_err(from_lake)?;
     let past = Past::read(&options.data, runs)?;
     // A run that was killed between its last commits has listed its parcels but is not done with them.
@@ -141,8 +181,20 @@ pub fn investigate(stages: &Stages, options: &Options, meter: &Meter) -> Result<
     } else {
         runtime.block_on(lake.known_parcels()).map_err(from_lake)?
     };
+    Ok(Opened { runtime, run, run_key, past, known, spool, _lock: lock })
+}
 
+/// Looks at the evidence. The stages are asked for when there is something to read.
+fn look<'s>(
+    opened: Opened,
+    stages: impl FnOnce() -> &'s Stages,
+    options: &Options,
+    meter: &Meter,
+) -> Result<Outcome, Failure> {
+    let Opened { runtime, run, run_key, past, known, spool, _lock } = opened;
     let outlet = ToRun { writer: run.writer(), spill: Spill::new(&spool) };
+    let stages = stages();
+    meter.enter("reading");
     let shared = Shared { stages, meter, outlet: &outlet, min_level: options.min_level };
     let source = Source {
         inputs: &options.inputs,
@@ -460,8 +512,8 @@ fn add_feed_flaws(parcels: &mut [lake::ParcelRow], flaws: &[FlawRow]) {
 
 /// Names the run: the same inputs (paths, sizes, times of change) with the same content and options
 /// after as many runs are the same run.
-fn run_key(stages: &Stages, options: &Options, runs: u64) -> String {
-    let mut hasher = Hasher::new("run").part(stages.digest.as_bytes());
+fn run_key(digest: &str, options: &Options, runs: u64) -> String {
+    let mut hasher = Hasher::new("run").part(digest.as_bytes());
     hasher = hasher.number(options.min_level as u64).number(u64::from(options.again)).number(runs);
     for input in &options.inputs {
         match input {

@@ -36,8 +36,6 @@ pub(crate) fn run(ground: &Ground, args: Investigate) -> Result<ExitCode, Failur
         placeholders: args.placeholders,
         own: None,
     };
-    // The process ends with this: thousands of rules need not be taken apart one by one.
-    let stages = ManuallyDrop::new(Stages::of(&ground.content, &choice)?);
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let options = Options {
         inputs: args.paths.into_iter().map(Input::from_arg).collect(),
@@ -47,7 +45,9 @@ pub(crate) fn run(ground: &Ground, args: Investigate) -> Result<ExitCode, Failur
         again: args.again,
         now: app::now(),
     };
-    let outcome = app::investigate(&stages, &options, &meter)?;
+    let (stages, outcome) = app::load_and_investigate(&ground.content, &choice, &options, &meter)?;
+    // The process ends with this: thousands of rules need not be taken apart one by one.
+    let stages = ManuallyDrop::new(stages);
     let reports = if args.no_report {
         Vec::new()
     } else {

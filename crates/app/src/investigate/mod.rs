@@ -19,7 +19,7 @@ use std::sync::{Mutex, OnceLock};
 use collect::Input;
 use detect::{Hit, RuleCosts, Rules};
 use lake::{EventRows, FlawRow, RecordBatch, Run, RunRow, RunWriter, Table};
-use model::{Finding, Hasher, Incident, Level, Match, Micros};
+use model::{Digest, Finding, Hasher, Incident, Level, Match, Micros};
 use triage::Triaged;
 
 use self::feed::{Fed, Source, feed};

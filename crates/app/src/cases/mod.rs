@@ -17,7 +17,7 @@ pub(crate) use asking::AT_ONCE;
 pub use asking::{Asked, HuntAsked};
 pub use once::{Once, Ticket};
 pub use reporting::IncidentReport;
-pub use rules::{RuleChecked, RuleRemoved, RuleSaved, RuleSeen, RuleText};
+pub use rules::{RuleChecked, RuleNamed, RuleRemoved, RuleSaved, RuleSeen, RuleSwitched, RuleText};
 pub(crate) use senders::Gate;
 pub use senders::{Delivering, Load, SenderMade};
 pub use trying::{RuleOnTrial, RuleTried};

@@ -28,6 +28,7 @@ use crate::access::{Seal, SignIn};
 use crate::cases::{AT_ONCE, Gate};
 use crate::content::Content;
 use crate::failure::{Failure, Kind, system};
+use crate::off::RuleOff;
 use crate::scratch::FolderLock;
 use crate::stages::{RuleChoice, Stages};
 
@@ -134,6 +135,8 @@ pub struct Status {
     pub rules_shut_off: Vec<ShutOff>,
     /// When the content in force was loaded.
     pub content_loaded_at: Micros,
+    /// Rules that people switched off.
+    pub rules_off: Vec<RuleOff>,
     /// Mistakes in the content in force: each names its file, and where there is a place the line.
     pub content_problems: Vec<String>,
     /// A change of the content that has new mistakes: until they are mended, what was in force stays.
@@ -156,7 +159,8 @@ impl Floor {
     pub async fn open(content: &Content, mut options: FloorOptions) -> Result<Self, Failure> {
         std::fs::create_dir_all(&options.data).map_err(system("cannot make the data folder"))?;
         let lock = FolderLock::take(&options.data)?;
-        options.rules.own = Some(own::folder(&options.data)?);
+        own::folder(&options.data)?;
+        options.rules = options.rules.of_floor(&options.data);
         let content = InForce::new(Loaded::of(content.clone(), &options)?);
         let place = match &options.ledger {
             Some(text) => ledger::Place::parse(text).map_err(super::from_ledger)?,
@@ -223,6 +227,10 @@ impl Floor {
         let restored = super::restore::restore(inner, committed)?;
         let reader = inner.wal.reader(committed.map_or(Position::START, collect::Position::next));
         let line = Line::new(Arc::clone(inner), reader, restored);
+        let off = inner.stages().off_here().count();
+        if off > 0 {
+            tracing::warn!(rules = off, "rules are switched off and look at nothing");
+        }
         let (keeping, chores, content) = (Arc::clone(inner), Arc::clone(inner), Arc::clone(inner));
         let mut threads = vec![
             thread("line", move || line.run())?,
@@ -329,6 +337,7 @@ impl Floor {
             content_loaded_at: content.at,
             content_problems: content.problems.clone(),
             content_refused: inner.content.refused(),
+            rules_off: content.stages.off.clone(),
             log_bytes: inner.wal.metrics().disk_bytes,
             sockets: self.sockets(),
             fetchers: self.fetchers(),

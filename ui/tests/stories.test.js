@@ -162,6 +162,13 @@ story('two analysts see what the other does, and the slower one is told', async 
 });
 
 story('a search is narrowed by brush, facet and pivot, and Escape and Back take one step each', async () => {
+  // A search for what is not there looks through the whole window in stretches, and is one line in the audit trail.
+  const rare = '"nobody ever wrote this"';
+  await anna.goto(`${URL}/hunt?${DAYS}&q=${encodeURIComponent(rare)}`);
+  await anna.getByText(/No event/).first().waitFor();
+  await settled(anna);
+  const lines = (await ask(anna, '/audit?action=query&limit=100')).items.filter((entry) => `${entry.id} ${entry.after?.sql}`.includes('nobody ever wrote this'));
+  assert.deepEqual(lines.map((entry) => entry.actor.name), ['anna']);
   await anna.goto(`${URL}/hunt?${DAYS}`);
   await anna.getByRole('heading', { name: /events in this window/ }).waitFor();
   await anna.getByRole('button', { name: /events of zeek_dns/ }).click();
@@ -474,13 +481,6 @@ story('a rule from elsewhere is saved as a copy, on a phone too, and a hostile o
   assert.deepEqual(await anna.evaluate(() => [window.pwned, document.querySelectorAll('img:not([src="/mark.svg"])').length]), [undefined, 0]);
 });
 
-story('an incident becomes a report, to look at and to keep, and nothing in it runs', async () => {
-  const incidents = (await ask(anna, '/incidents?order=gravest&status=new,in_progress,contained,resolved')).items;
-  const grave = incidents.find((i) => !i.by_hand);
-  await anna.goto(`${URL}/incidents/${grave.incident_id}`);
-  await anna.getByRole('button', { name: /^Report/ }).waitFor();
-  const kept = {};
-  for (const [name, ending] of [['HTML', 'html'], ['PDF', 'pdf'], ['Markdown', 'md'], ['JSON', 'json']]) {
 story('a noisy rule is switched off with a reason, told everywhere, finds nothing, and is switched on again', async () => {
   const noisy = '5f0a1c9e-1d7b-4f6e-9a55-0f4b1d2c7001';
   const text = RULE.replace('wards', 'selection').replaceAll(RULE_ID, noisy).replaceAll('Wilma reads', 'Betty reads').replaceAll('wilma', 'betty');
@@ -536,6 +536,13 @@ story('a noisy rule is switched off with a reason, told everywhere, finds nothin
   await until('it fires again', async () => (await found()) === 2);
 });
 
+story('an incident becomes a report, to look at and to keep, and nothing in it runs', async () => {
+  const incidents = (await ask(anna, '/incidents?order=gravest&status=new,in_progress,contained,resolved')).items;
+  const grave = incidents.find((i) => !i.by_hand);
+  await anna.goto(`${URL}/incidents/${grave.incident_id}`);
+  await anna.getByRole('button', { name: /^Report/ }).waitFor();
+  const kept = {};
+  for (const [name, ending] of [['HTML', 'html'], ['PDF', 'pdf'], ['Markdown', 'md'], ['JSON', 'json']]) {
     await anna.keyboard.press('r');
     const dialog = anna.getByRole('dialog', { name: 'A report of this incident' });
     await dialog.getByRole('radio', { name: new RegExp(`^${name}`) }).check();

@@ -10,6 +10,7 @@ mod reporting;
 mod rules;
 mod searches;
 mod senders;
+mod stretches;
 mod trying;
 mod words;
 
@@ -20,5 +21,6 @@ pub use reporting::IncidentReport;
 pub use rules::{RuleChecked, RuleNamed, RuleRemoved, RuleSaved, RuleSeen, RuleSwitched, RuleText};
 pub(crate) use senders::Gate;
 pub use senders::{Delivering, Load, SenderMade};
+pub(crate) use stretches::Stretches;
 pub use trying::{RuleOnTrial, RuleTried};
 pub use words::{ColumnWord, FunctionWord, TechniqueWord, Words};

@@ -25,7 +25,7 @@ use super::pressure::Pressure;
 use super::steady::Steady;
 use crate::Meter;
 use crate::access::{Seal, SignIn};
-use crate::cases::{AT_ONCE, Gate};
+use crate::cases::{AT_ONCE, Gate, Stretches};
 use crate::content::Content;
 use crate::failure::{Failure, Kind, system};
 use crate::off::RuleOff;
@@ -73,6 +73,8 @@ pub(crate) struct Inner {
     pub(crate) gate: Gate,
     /// Turns to ask the lake.
     pub(crate) asking: Arc<Semaphore>,
+    /// Searches that have their line in the audit trail.
+    pub(crate) stretches: Stretches,
     /// Turns to check what people write.
     pub(crate) checking: Arc<Semaphore>,
     pub(crate) seal: Seal,
@@ -133,10 +135,10 @@ pub struct Status {
     pub rules: usize,
     /// Rules that are shut off because they took too long.
     pub rules_shut_off: Vec<ShutOff>,
-    /// When the content in force was loaded.
-    pub content_loaded_at: Micros,
     /// Rules that people switched off.
     pub rules_off: Vec<RuleOff>,
+    /// When the content in force was loaded.
+    pub content_loaded_at: Micros,
     /// Mistakes in the content in force: each names its file, and where there is a place the line.
     pub content_problems: Vec<String>,
     /// A change of the content that has new mistakes: until they are mended, what was in force stays.
@@ -198,6 +200,7 @@ impl Floor {
             fetchers: Fetchers::default(),
             gate: Gate::default(),
             asking: Arc::new(Semaphore::new(AT_ONCE)),
+            stretches: Stretches::default(),
             checking: Arc::new(Semaphore::new(1)),
             seal: Seal::of(&options.data)?,
             sign_in: SignIn::default(),
@@ -224,13 +227,13 @@ impl Floor {
             super::restore::import(inner)?;
         }
         super::chores::recall_shut_off(inner)?;
-        let restored = super::restore::restore(inner, committed)?;
-        let reader = inner.wal.reader(committed.map_or(Position::START, collect::Position::next));
-        let line = Line::new(Arc::clone(inner), reader, restored);
         let off = inner.stages().off_here().count();
         if off > 0 {
             tracing::warn!(rules = off, "rules are switched off and look at nothing");
         }
+        let restored = super::restore::restore(inner, committed)?;
+        let reader = inner.wal.reader(committed.map_or(Position::START, collect::Position::next));
+        let line = Line::new(Arc::clone(inner), reader, restored);
         let (keeping, chores, content) = (Arc::clone(inner), Arc::clone(inner), Arc::clone(inner));
         let mut threads = vec![
             thread("line", move || line.run())?,
@@ -334,10 +337,10 @@ impl Floor {
             matches_ahead: inner.figures.ahead.load(Ordering::Relaxed),
             rules: content.stages.rules.list().len(),
             rules_shut_off: inner.costs.shut_off(),
+            rules_off: content.stages.off.clone(),
             content_loaded_at: content.at,
             content_problems: content.problems.clone(),
             content_refused: inner.content.refused(),
-            rules_off: content.stages.off.clone(),
             log_bytes: inner.wal.metrics().disk_bytes,
             sockets: self.sockets(),
             fetchers: self.fetchers(),

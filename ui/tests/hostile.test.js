@@ -1,14 +1,17 @@
 // What senders, colleagues and addresses say is shown, and never run: text that means ill through every field of
 // every receiver and everything that people write, and then a look at every page, with all that unfolds opened.
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { createSocket } from 'node:dgram';
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { after, test } from 'node:test';
+import { connect as connectTls } from 'node:tls';
 import { LINK, PASSWORD, URL, ask, close, deliver, faults, open, settled, until } from './floor.js';
 
 const { sockets } = JSON.parse(process.env.FLOOR_OPENED);
-const TAILED = process.env.FLOOR_FOLDER;
+const TAILED = `${process.env.FLOOR_FOLDER}/tailed`;
+const CERTIFICATE = `${process.env.FLOOR_FOLDER}/hostile/tls/certificate.pem`;
 const DAYS = 'from=2026-10-13T00:00:00Z&to=2026-10-16T00:00:00Z';
 /** Each sets the trap when it is run, asks another host when it is loaded, or turns a page around. */
 const ATTACKS = [
@@ -30,6 +33,8 @@ const ATTACKS = [
 const SHORT = ATTACKS.map((text) => text.slice(0, 280));
 let anna;
 let ids;
+/** Whether the client over gRPC is installed. */
+let overGrpc = false;
 after(close);
 
 /** A record that a definition knows, with the text wherever a sender has a say. */
@@ -43,10 +48,11 @@ const audit = (text, n, by) => JSON.stringify({
 /** As a line, where line breaks and escapes would be other lines. */
 const line = (text, n, by) => `<38>Oct 14 06:${String(n).padStart(2, '0')}:01 ${by} sshd[7]: Failed password for invalid user ${text.replace(/[\0-\x1f]/g, ' ')} from 192.0.2.7 port 22 ssh2`;
 
-/** Sends bytes over TCP and gives what is answered until `enough`. */
-const over = (address, bytes, enough) => new Promise((told, failed) => {
+/** Sends bytes over TCP, or TLS before the floor's own certificate, and gives what is answered until `enough`. */
+const over = (address, bytes, enough, ca) => new Promise((told, failed) => {
   const at = address.lastIndexOf(':');
-  const socket = connect(Number(address.slice(at + 1)), address.slice(0, at));
+  const [host, port] = [address.slice(0, at), Number(address.slice(at + 1))];
+  const socket = ca ? connectTls({ host, port, ca, servername: 'localhost', rejectUnauthorized: true }) : connect(port, host);
   let said = '';
   socket.setTimeout(20_000, () => failed(new Error(`no answer: ${said}`)));
   socket.on('error', failed);
@@ -61,6 +67,22 @@ async function post(path, headers, body) {
   const answer = await fetch(URL + path, { method: 'POST', headers, body });
   assert.ok(answer.ok, `${path}: ${answer.status} ${await answer.text()}`);
 }
+/** Delivers texts by OpenTelemetry's own client over gRPC; says whether it is installed. */
+const grpc = (token, texts) => new Promise((told, failed) => {
+  const client = spawn('python3', [process.env.FLOOR_SENDERS, 'texts_grpc', URL, token, CERTIFICATE, '0'], { stdio: ['pipe', 'pipe', 'pipe'] });
+  let said = '';
+  let errors = '';
+  client.stdout.on('data', (data) => (said += data));
+  client.stderr.on('data', (data) => (errors += data));
+  client.on('error', () => told(false));
+  client.on('close', (code) => {
+    if (code === 77) console.error(`skipped: texts over gRPC (${errors.trim()})`);
+    if (code === 77) told(false);
+    else if (code === 0 && JSON.parse(said).flushed) told(true);
+    else failed(new Error(`gRPC: ${said} ${errors}`));
+  });
+  client.stdin.end(JSON.stringify(texts));
+});
 const addressOf = (kind) => sockets.find(([name]) => name === kind)[1];
 
 /** Nothing was run, loaded or made of a text. */
@@ -116,14 +138,20 @@ test('texts that mean ill come in by every door', async () => {
     })),
   }));
   await post('/logpush/http_requests', bearer, ATTACKS.map((text, n) => JSON.stringify({ EdgeStartTimestamp: `2026-10-14T06:${String(n).padStart(2, '0')}:00Z`, ClientIP: '192.0.2.7', ClientRequestHost: text, ClientRequestMethod: 'GET', ClientRequestURI: `/${text}`, ClientRequestUserAgent: text, ClientRequestReferer: text, EdgeResponseStatus: 200, RayID: text, ClientCountry: text })).join('\n'));
+  overGrpc = await grpc(token, ATTACKS);
   await over(addressOf('syslog-tcp'), `${all(line, 'tcp').join('\n')}\n`, () => true);
+  const ca = await readFile(CERTIFICATE);
+  // Octets are counted, as RFC 5425 wants it.
+  await over(addressOf('syslog-tls'), all(line, 'tls').map((text) => `${Buffer.byteLength(text)} ${text}`).join(''), () => true, ca);
   const udp = createSocket('udp4');
   const [, host, port] = /^(.*):(\d+)$/.exec(addressOf('syslog-udp'));
   for (const text of all(line, 'udp')) await new Promise((sent) => udp.send(text, Number(port), host, sent));
   udp.close();
   const offers = 'relp_version=0\ncommands=syslog';
-  const frames = [`1 open ${offers.length} ${offers}`, ...all(line, 'relp').map((text, n) => `${n + 2} syslog ${Buffer.byteLength(text)} ${text}`)];
-  await over(addressOf('relp'), frames.map((frame) => `${frame}\n`).join(''), (said) => said.includes(`${ATTACKS.length + 1} rsp`));
+  for (const [kind, by, trust] of [['relp', 'relp', null], ['relp-tls', 'relptls', ca]]) {
+    const frames = [`1 open ${offers.length} ${offers}`, ...all(line, by).map((text, n) => `${n + 2} syslog ${Buffer.byteLength(text)} ${text}`)];
+    await over(addressOf(kind), frames.map((frame) => `${frame}\n`).join(''), (said) => said.includes(`${ATTACKS.length + 1} rsp`), trust);
+  }
   for (const [n, text] of ATTACKS.entries()) {
     // A file's name holds all but a slash.
     const name = text.replace(/[/\0]/g, '_').slice(0, 120);
@@ -132,15 +160,15 @@ test('texts that mean ill come in by every door', async () => {
 
   const alerts = async () => (await ask(anna, '/alerts?limit=500')).items;
   await until('an alert for each text', async () => new Set((await alerts()).filter((row) => row.alert.rule_title.includes('onerror')).map((row) => row.alert.entity?.value)).size >= ATTACKS.length);
-  for (const by of ['ingest', 'bulk', 'tcp', 'udp', 'relp', 'tail']) {
+  for (const by of ['ingest', 'bulk', 'tcp', 'tls', 'udp', 'relp', 'relptls', 'tail']) {
     await until(`the lines by ${by}`, async () => {
       const [row] = await ask(anna, '/query', { sql: `SELECT count(*) AS n FROM events WHERE raw_data LIKE '%${by} sshd%' OR native LIKE '%${by} sshd%'` });
       return Number(row.n) >= ATTACKS.length;
     });
   }
-  for (const by of ['hec', 'otlp']) {
-    await until(`the records by ${by}`, async () => Number((await ask(anna, '/query', { sql: `SELECT count(*) AS n FROM events WHERE raw_data LIKE '%${by}-%' OR native LIKE '%${by}-%'` }))[0].n) > 0);
-  }
+  const holding = async (word) => Number((await ask(anna, '/query', { sql: `SELECT count(*) AS n FROM events WHERE raw_data LIKE '%${word}%' OR native LIKE '%${word}%'` }))[0].n);
+  for (const by of ['hec', 'otlp']) await until(`the records by ${by}`, async () => (await holding(`${by}-`)) > 0);
+  if (overGrpc) for (const body of ['grpc-text', 'grpc-map']) await until(`the records by ${body}`, async () => (await holding(body)) >= ATTACKS.length);
 });
 
 test('colleagues write the same', async () => {
@@ -158,6 +186,8 @@ test('colleagues write the same', async () => {
     await ask(anna, '/searches', { name: clean, address: `/hunt?q=${e(text)}`, shared: true });
   }
   for (const [n, text] of SHORT.slice(0, 3).entries()) await ask(anna, '/users', { login: `mallory-${n}`, name: text, role: 'viewer', password: PASSWORD });
+  const off = await ask(anna, `/rules/${e(ids.rule)}/off`, { reason: SHORT[1] });
+  assert.equal(off.rules_off, 1, JSON.stringify(off));
   const refused = await ask(anna, '/searches', { name: 'away', address: 'javascript:window.pwned=1', shared: true });
   assert.equal(refused.status, 400, 'a search leads to /hunt alone');
 });
@@ -194,7 +224,7 @@ test('every page shows them as text', async () => {
     await anna.emulateMedia({ media: 'screen' });
   });
   await look(`/hunt?${DAYS}`);
-  for (const q of ['source:kubernetes_audit', 'host:tail', 'not source:kubernetes_audit']) {
+  for (const q of ['source:kubernetes_audit', 'host:tail', 'host:tls', 'host:relptls', 'not source:kubernetes_audit']) {
     await look(`/hunt?${DAYS}&q=${e(q)}`, async () => {
       await anna.locator('.chart svg').first().hover();
       if (q === 'source:kubernetes_audit') await shows();
@@ -221,8 +251,23 @@ test('every page shows them as text', async () => {
   await look(`/hunt?${DAYS}&band=severity&show=events`);
   await look(`/hunt?mode=sql&${DAYS}&sql=${e('SELECT actor_user_name, http_request_user_agent, raw_data, native FROM events')}`);
   await look(`/hunt?${DAYS}`, () => anna.getByRole('button', { name: 'Searches' }).click());
+  if (overGrpc) {
+    await look(`/hunt?from=${new Date(Date.now() - 36e5).toISOString()}&to=${new Date(Date.now() + 36e5).toISOString()}&q=${e('"grpc-text"')}`, async () => {
+      await anna.getByRole('grid', { name: 'Events' }).locator('[aria-rowindex="2"]').waitFor();
+      await shows();
+      for (let n = 0; n < ATTACKS.length; n += 1) {
+        await anna.keyboard.press('j');
+        if (!n) await anna.keyboard.press('Enter');
+        await settled(anna);
+        const event = anna.getByRole('region', { name: 'The event' });
+        for (const tab of ['Raw', 'Native']) await event.getByRole('tab', { name: tab }).click();
+        await settled(anna);
+        await inert(anna, `over gRPC, event ${n}`);
+      }
+    });
+  }
   await look('/rules?text=intruder');
-  await look(`/rules?rule=${e(ids.rule)}`);
+  await look(`/rules?rule=${e(ids.rule)}`, () => anna.getByText('Switch on').waitFor());
   await look('/rules?view=matrix');
   await look('/hunt?hunt=hostile');
   await look('/sources');

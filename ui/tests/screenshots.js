@@ -76,6 +76,8 @@ await ask(anna, `/incidents/${incident.incident_id}/comments`, { text: '## So fa
 for (const title of ['Call Maeve', 'Rotate the deploy key']) await ask(anna, `/incidents/${incident.incident_id}/tasks`, { title, assignee: 'anna' });
 await ask(anna, `/alerts/${alerts[0].alert.alert_id}/comments`, { text: 'The address is a proxy that we have seen before.' });
 await ask(anna, '/suppressions', { rule_id: alerts[3].alert.rule_id, until: '2099-01-01T00:00:00Z', reason: 'The scanner of every Tuesday' });
+const off = alerts.find(({ alert }) => ![alerts[0], alerts[3]].some((other) => other.alert.rule_id === alert.rule_id)).alert.rule_id;
+await ask(anna, `/rules/${e(off)}/off`, { reason: 'The nightly backup sets it off; mended by Thursday' });
 await ask(anna, '/users', { login: 'ben', name: 'Ben Osei', role: 'analyst', password: PASSWORD });
 await ask(anna, '/me/tokens', { name: 'nightly report', scopes: ['read', 'hunt'] });
 for (const [name, q, shared] of [['Sign-ins from proxies', 'source:okta_system ip:203.0.113.66', true], ['Secrets read', 'class:"API Activity" "secrets"', false]]) await ask(anna, '/searches', { name, address: `/hunt?${DAYS}&q=${e(q)}`, shared });
@@ -113,6 +115,8 @@ const LOADED = [
   ['entity', '/entity/address/203.0.113.66'],
   ['rules', '/rules'],
   ['rule', `/rules?rule=${e(alerts[0].alert.rule_id)}`],
+  ['ruleoff', `/rules?off=1&rule=${e(off)}`],
+  ['switch', `/rules?rule=${e(alerts[0].alert.rule_id)}`, press('o')],
   ['matrix', '/rules?view=matrix'],
   ['sources', '/sources'],
   ['settings', '/settings'],

@@ -162,6 +162,13 @@ story('two analysts see what the other does, and the slower one is told', async 
 });
 
 story('a search is narrowed by brush, facet and pivot, and Escape and Back take one step each', async () => {
+  // A search for what is not there looks through the whole window in stretches, and is one line in the audit trail.
+  const rare = '"nobody ever wrote this"';
+  await anna.goto(`${URL}/hunt?${DAYS}&q=${encodeURIComponent(rare)}`);
+  await anna.getByText(/No event/).first().waitFor();
+  await settled(anna);
+  const lines = (await ask(anna, '/audit?action=query&limit=100')).items.filter((entry) => `${entry.id} ${entry.after?.sql}`.includes('nobody ever wrote this'));
+  assert.deepEqual(lines.map((entry) => entry.actor.name), ['anna']);
   await anna.goto(`${URL}/hunt?${DAYS}`);
   await anna.getByRole('heading', { name: /events in this window/ }).waitFor();
   await anna.getByRole('button', { name: /events of zeek_dns/ }).click();
@@ -472,6 +479,61 @@ story('a rule from elsewhere is saved as a copy, on a phone too, and a hostile o
   await written(anna).getByText('onerror').waitFor();
   await settled(anna);
   assert.deepEqual(await anna.evaluate(() => [window.pwned, document.querySelectorAll('img:not([src="/mark.svg"])').length]), [undefined, 0]);
+});
+
+story('a noisy rule is switched off with a reason, told everywhere, finds nothing, and is switched on again', async () => {
+  const noisy = '5f0a1c9e-1d7b-4f6e-9a55-0f4b1d2c7001';
+  const text = RULE.replace('wards', 'selection').replaceAll(RULE_ID, noisy).replaceAll('Wilma reads', 'Betty reads').replaceAll('wilma', 'betty');
+  const put = await anna.evaluate(async ([id, body]) => {
+    const me = await (await fetch('/api/v1/me')).json();
+    const headers = { 'content-type': 'application/json', 'x-csrf-token': me.csrf };
+    return (await fetch(`/api/v1/rules/${id}`, { method: 'PUT', headers, body: JSON.stringify({ text: body, expected: 0 }) })).status;
+  }, [noisy, text]);
+  assert.equal(put, 200);
+  const found = async () => Number((await ask(anna, '/query', { sql: `SELECT count(*) AS n FROM findings WHERE rule_id = '${noisy}'` }))[0].n);
+  // What was delivered has been looked at when an event behind it can be asked for.
+  const looked = async (who) => {
+    const of = async () => Number((await ask(anna, '/query', { sql: `SELECT count(*) AS n FROM events WHERE actor_user_name = '${who}'` }))[0].n);
+    const before = await of();
+    await deliver(token, audit(who));
+    await until(`${who} was looked at`, async () => (await of()) > before);
+  };
+  await looked('betty');
+  await until('it fires', async () => (await found()) === 1);
+  await anna.goto(`${URL}/rules?rule=${noisy}`);
+  const rule = anna.getByRole('region', { name: 'The rule' });
+  await rule.getByRole('button', { name: /^Switch off/ }).waitFor();
+  await anna.keyboard.press('o');
+  const dialog = anna.getByRole('dialog', { name: 'Switch this rule off?' });
+  await dialog.getByLabel('Why').fill('A job of ours <b>every</b> night');
+  await axe(anna, 'the dialog that switches a rule off');
+  await anna.keyboard.press('Enter');
+  await rule.getByText('A job of ours <b>every</b> night').waitFor();
+  await rule.getByText('by anna').waitFor();
+  await anna.getByText('1 rule looks at nothing: it is off.').waitFor();
+  await axe(anna, 'a rule that is off');
+  await anna.getByRole('button', { name: 'Show it' }).click();
+  await until('it alone is shown', async () => (await anna.locator('.rules tbody tr').count()) === 1);
+  for (const path of ['/', '/sources']) {
+    await anna.goto(URL + path);
+    await anna.getByRole('link', { name: '1 rule is off' }).waitFor();
+  }
+  await looked('betty');
+  assert.equal(await found(), 1, 'it finds nothing while it is off');
+  const trail = (await ask(anna, '/audit?action=rule.off')).items[0];
+  assert.deepEqual([trail.actor.name, trail.id, trail.after.reason], ['anna', noisy, 'A job of ours <b>every</b> night']);
+  // Whoever may not change rules sees who did, and cannot.
+  const ben = await open();
+  await logIn(ben, 'ben');
+  await ben.goto(`${URL}/rules?rule=${noisy}`);
+  assert.ok(await ben.getByRole('button', { name: /^Switch on/ }).isDisabled());
+  assert.equal((await ask(ben, `/rules/${noisy}/on`, {})).status, 403);
+  await ben.context().close();
+  await anna.goto(`${URL}/rules?rule=${noisy}`);
+  await rule.getByRole('button', { name: /^Switch on/ }).click();
+  await rule.getByRole('button', { name: /^Switch off/ }).waitFor();
+  await looked('betty');
+  await until('it fires again', async () => (await found()) === 2);
 });
 
 story('an incident becomes a report, to look at and to keep, and nothing in it runs', async () => {

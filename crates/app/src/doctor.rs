@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::content::Content;
+use crate::off::RuleOff;
 use crate::stages::{RuleChoice, Stages};
 
 /// How a check came out.
@@ -45,7 +46,7 @@ impl Check {
 /// Runs every check.
 pub fn doctor(content: &Content, data: &Path) -> Vec<Check> {
     let mut checks = vec![cores(), memory()];
-    checks.extend(content_checks(content));
+    checks.extend(content_checks(content, data));
     checks.extend(data_checks(data));
     checks
 }
@@ -72,8 +73,8 @@ fn memory() -> Check {
     }
 }
 
-fn content_checks(content: &Content) -> Vec<Check> {
-    let stages = Stages::load(content, &RuleChoice::default());
+fn content_checks(content: &Content, data: &Path) -> Vec<Check> {
+    let stages = Stages::load(content, &RuleChoice::default().of_floor(data));
     let mut checks: Vec<_> = stages
         .unread
         .iter()
@@ -99,6 +100,14 @@ fn content_checks(content: &Content) -> Vec<Check> {
         Check::new("rules", Verdict::Wrong, format!("{rules} rules load, {bad} do not"))
             .mend("`watchfloor rules check` shows them")
     });
+    checks.extend(stages.off.iter().map(|off| {
+        let RuleOff { rule_id, title, since, by, reason } = off;
+        let gone = !stages.rules.list().iter().any(|info| info.id == *rule_id);
+        let gone = if gone { "; it is not loaded" } else { "" };
+        let found =
+            format!("`{title}` ({rule_id}), switched off by {by} at {since}: {reason}{gone}");
+        Check::new("rule off", Verdict::Note, found).mend("the Rules page switches it on again")
+    }));
     checks
 }
 

@@ -17,6 +17,7 @@ mod form;
 mod investigate;
 mod live;
 mod meter;
+mod off;
 mod pipeline;
 mod play;
 mod rules;
@@ -34,8 +35,8 @@ use model::Micros;
 pub use ask::{Answered, Question, find_hunt, hunts, on_interrupt, query, run_hunt};
 pub use cases::{
     Asked, ColumnWord, Delivering, FunctionWord, HuntAsked, IncidentReport, Load, Once,
-    RuleChecked, RuleOnTrial, RuleRemoved, RuleSaved, RuleSeen, RuleText, RuleTried, SenderMade,
-    TechniqueWord, Ticket, Words,
+    RuleChecked, RuleNamed, RuleOnTrial, RuleRemoved, RuleSaved, RuleSeen, RuleSwitched, RuleText,
+    RuleTried, SenderMade, TechniqueWord, Ticket, Words,
 };
 pub use collect::Input;
 /// What senders say over HTTP.
@@ -57,6 +58,7 @@ pub use live::{
     Notice, RuleInForce, ShutOff, Socket, SocketKind, SocketStatus, Status, Trouble,
 };
 pub use meter::Meter;
+pub use off::RuleOff;
 pub use play::{PlayOptions, Played, Told, made_up_password, play};
 pub use rules::{RulesChecked, check_rules, import_rules, rule_coverage, test_rules};
 pub use serve::{Encryption, Opened, ServeOptions};

@@ -10,6 +10,7 @@ use normalize::{Diagnostic, Normalizer, SourceText};
 
 use crate::content::{Content, read_text, read_yaml};
 use crate::failure::{Failure, Kind};
+use crate::off::{self, Off, RuleOff};
 
 /// Parts of the rule files for each core that reads them.
 const PARTS: usize = 8;
@@ -25,9 +26,19 @@ pub struct RuleChoice {
     pub placeholders: Option<PathBuf>,
     /// A folder of rules that come last and replace those of the same id: what people saved on a floor.
     pub own: Option<PathBuf>,
+    /// A file that names the rules that people switched off: they are loaded and do not run.
+    pub off: Option<PathBuf>,
 }
 
 impl RuleChoice {
+    /// With the rules that were saved in a data folder, and without those that were switched off there.
+    #[must_use]
+    pub fn of_floor(mut self, data: &Path) -> Self {
+        self.own = Some(data.join("content/rules"));
+        self.off = Some(off::place(data));
+        self
+    }
+
     /// Whether everything that was named is there.
     pub(crate) fn check(&self) -> Result<(), Failure> {
         for path in self.paths.iter().chain(&self.placeholders) {
@@ -56,6 +67,8 @@ pub struct Stages {
     pub unread: Vec<String>,
     /// Names of the rule sets and how many files each brought.
     pub rule_sets: Vec<(String, usize)>,
+    /// The rules that people switched off: those that are loaded do not run.
+    pub off: Vec<RuleOff>,
     /// Hash of all texts: the same content gives the same digest.
     pub digest: String,
     /// What findings on unknown records name as their source.
@@ -83,6 +96,12 @@ impl Stages {
         self.mistakes_besides_rules().chain(rules.map(ToString::to_string)).collect()
     }
 
+    /// Those of the loaded rules that people switched off.
+    pub fn off_here(&self) -> impl Iterator<Item = &RuleOff> {
+        let loaded = |off: &&RuleOff| self.rules.switched_off().any(|info| info.id == off.rule_id);
+        self.off.iter().filter(loaded)
+    }
+
     fn mistakes_besides_rules(&self) -> impl Iterator<Item = String> {
         let sources = self.source_problems.iter().map(ToString::to_string);
         self.unread.iter().cloned().chain(sources)
@@ -96,12 +115,14 @@ impl Stages {
 }
 
 /// What is to be compiled, as text.
+#[derive(Clone)]
 pub(crate) struct Texts {
     sources: Vec<SourceText>,
     /// The rule files; those of this floor's own come last.
     rules: Vec<RuleText>,
     /// Where this floor's own rules begin, and lie.
     own: (usize, Option<PathBuf>),
+    off: Off,
     rule_sets: Vec<(String, usize)>,
     placeholders: Placeholders,
     /// The text that the placeholders stand in.
@@ -131,6 +152,10 @@ impl Texts {
         if let Some(folder) = choice.own.as_ref().filter(|folder| folder.is_dir()) {
             texts.extend(read_yaml(std::slice::from_ref(folder), &mut unread));
         }
+        let off = choice.off.as_deref().map(Off::read).transpose().unwrap_or_else(|problem| {
+            unread.push(problem);
+            None
+        });
         let rules = texts.into_iter().map(|text| RuleText { path: text.path, text: text.text });
         let (mut placeholders, mut placeholder_text) = (Placeholders::new(), String::new());
         if let Some(path) = &choice.placeholders {
@@ -143,6 +168,7 @@ impl Texts {
             sources: Vec::new(),
             rules: rules.collect(),
             own,
+            off: off.unwrap_or_default(),
             rule_sets,
             placeholders,
             placeholder_text,
@@ -172,14 +198,17 @@ impl Texts {
         if !self.placeholder_text.is_empty() {
             hasher = hasher.part(self.placeholder_text.as_bytes());
         }
+        if !self.off.rules().is_empty() {
+            hasher = hasher.part(self.off.text().as_bytes());
+        }
         self.digest = crate::hex(&hasher.finish());
         self
     }
 
     /// The same with another text in one of this floor's own files, or without that file.
     pub(crate) fn with(&self, content: &Content, path: &str, text: Option<&str>) -> Self {
-        let (first, own) = (self.own.0, self.own.1.clone());
-        let mut rules = self.rules.clone();
+        let (first, mut all) = (self.own.0, self.clone());
+        let rules = &mut all.rules;
         let mine = rules.get(first..).unwrap_or_default();
         let at = first + mine.partition_point(|rule| Path::new(&rule.path) < Path::new(path));
         if rules.get(at).is_some_and(|rule| rule.path == path) {
@@ -188,17 +217,17 @@ impl Texts {
         if let Some(text) = text {
             rules.insert(at, RuleText { path: path.to_owned(), text: text.to_owned() });
         }
-        Self {
-            sources: Vec::new(),
-            rules,
-            own: (first, own),
-            rule_sets: self.rule_sets.clone(),
-            placeholders: self.placeholders.clone(),
-            placeholder_text: self.placeholder_text.clone(),
-            unread: self.unread.clone(),
-            digest: String::new(),
-        }
-        .of(content)
+        all.of(content)
+    }
+
+    /// The same with other rules switched off.
+    pub(crate) fn with_off(&self, content: &Content, off: Off) -> Self {
+        Self { off, ..self.clone() }.of(content)
+    }
+
+    /// What people switched off.
+    pub(crate) fn off(&self) -> &Off {
+        &self.off
     }
 
     /// Hash of all texts.
@@ -234,8 +263,10 @@ impl Texts {
             let mine = own.as_ref().is_some_and(|own| Path::new(&problem.path).starts_with(own));
             !(mine && problem.code == "rule/duplicate")
         });
+        rules.switch_off(|id| off::word_on(self.off.rules(), id).is_some());
         Stages {
             normalizer,
+            off: self.off.rules().to_vec(),
             rules: Arc::new(rules),
             source_problems,
             rule_problems,

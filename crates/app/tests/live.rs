@@ -104,7 +104,7 @@ async fn ask(floor: &Floor, caller: &Caller, sql: &str) -> Vec<serde_json::Value
         form: "ndjson".into(),
         width: None,
     };
-    let asked = Asked { sql: sql.into(), question };
+    let asked = Asked { sql: sql.into(), search: None, question };
     let (bytes, _) = floor.ask(caller, asked).await.unwrap();
     let lines = bytes.split(|b| *b == b'\n').filter(|line| !line.is_empty());
     lines.map(|line| serde_json::from_slice(line).unwrap()).collect()

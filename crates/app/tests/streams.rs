@@ -54,7 +54,7 @@ async fn until(floor: &Floor, caller: &Caller, count: usize) -> Vec<Value> {
         let question =
             Question { since: None, until: None, limit: None, tables: vec![], form, width: None };
         let sql = "SELECT CAST(time AS VARCHAR) AS t, class_uid AS class FROM events ORDER BY 1";
-        let asked = Asked { sql: sql.to_owned(), question };
+        let asked = Asked { sql: sql.to_owned(), search: None, question };
         let (bytes, _) = floor.ask(caller, asked).await.unwrap();
         let lines = bytes.split(|b| *b == b'\n').filter(|line| !line.is_empty());
         let rows: Vec<Value> = lines.map(|line| serde_json::from_slice(line).unwrap()).collect();

@@ -330,8 +330,13 @@ pub enum Rules {
     Check(RuleSet),
     /// Run rules over the samples beside them: positives must fire, negatives must not
     Test(RuleSet),
-    /// List rules with level, log source and techniques
-    List(RuleSet),
+    /// List rules with level, log source and techniques, and which are switched off in the data folder
+    List {
+        #[command(flatten)]
+        set: RuleSet,
+        #[command(flatten)]
+        data: Data,
+    },
     /// Say which rules can see events of the known sources, by ATT&CK tactic
     Coverage(RuleSet),
     /// Check rules and copy those that are new into your content folder

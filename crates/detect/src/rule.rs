@@ -60,17 +60,29 @@ pub(crate) struct Rule {
     pub(crate) fence: Fence,
 }
 
-/// Whether a loaded rule is shut off. It may be changed while the rule runs on other threads.
+/// Whether a loaded rule is shut off, or was switched off. Each holds by itself, and may be changed while the
+/// rule runs on other threads.
 #[derive(Debug, Default)]
-pub(crate) struct Fence(AtomicBool);
+pub(crate) struct Fence {
+    shut: AtomicBool,
+    off: AtomicBool,
+}
 
 impl Fence {
     pub(crate) fn is_shut(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.shut.load(Ordering::Relaxed) || self.is_off()
     }
 
     pub(crate) fn set(&self, shut: bool) {
-        self.0.store(shut, Ordering::Relaxed);
+        self.shut.store(shut, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_off(&self) -> bool {
+        self.off.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn switch(&self, off: bool) {
+        self.off.store(off, Ordering::Relaxed);
     }
 }
 

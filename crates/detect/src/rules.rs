@@ -226,6 +226,18 @@ impl Rules {
         self.all_fences().filter(|(_, fence)| fence.is_shut()).map(|(info, _)| info)
     }
 
+    /// Switches off the rules and correlations whose id is named, and all others on. It leaves what
+    /// [`Rules::fence`] says alone; one that is off matches nothing either.
+    pub fn switch_off(&self, named: impl Fn(&str) -> bool) {
+        self.all_fences().for_each(|(info, fence)| fence.switch(named(&info.id)));
+        self.fences.set(self.all_fences().any(|(_, fence)| fence.is_shut()));
+    }
+
+    /// The rules and correlations that were switched off.
+    pub fn switched_off(&self) -> impl Iterator<Item = &RuleInfo> {
+        self.all_fences().filter(|(_, fence)| fence.is_off()).map(|(info, _)| info)
+    }
+
     fn all_fences(&self) -> impl Iterator<Item = (&RuleInfo, &Fence)> {
         let plain = self.plain.iter().map(|rule| (&*rule.info, &rule.fence));
         plain.chain(self.correlations.iter().map(|rule| (&*rule.info, &rule.fence)))

@@ -152,3 +152,60 @@ fn sources(server: &Server, content: &Path) {
     fs::remove_dir_all(content.join("sources")).unwrap();
     taken(server, "/api/v1/status", |status| status["content_refused"].is_null());
 }
+
+/// What a verb prints on success, with what it complains of.
+fn verb(args: &[&str], data: &Path) -> String {
+    let mut program = std::process::Command::new(env!("CARGO_BIN_EXE_watchfloor"));
+    let output = program.args(args).arg("--data").arg(data).output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    let complaints = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{args:?}: {said} {complaints}");
+    format!("{said}{complaints}")
+}
+
+#[test]
+fn what_is_switched_off_on_a_floor_is_off_for_every_verb_and_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let (plain, floor) = (folder.path().join("plain"), folder.path().join("floor"));
+    let evidence = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../demo/evidence/kubernetes");
+    let evidence = evidence.to_str().unwrap();
+    let rules = |data: &Path| {
+        let sql =
+            "SELECT rule_id, rule_title, count(*) AS n FROM findings GROUP BY 1, 2 ORDER BY 1";
+        let said = verb(&["query", sql, "--format", "json"], data);
+        let lines = said.lines().filter(|line| line.starts_with('{'));
+        lines.map(|line| serde_json::from_str::<Value>(line).unwrap()).collect::<Vec<_>>()
+    };
+    verb(&["investigate", evidence, "--no-report"], &plain);
+    let all = rules(&plain);
+    let [noisy, rest @ ..] = &*all else { panic!("the evidence has findings: {all:?}") };
+    let (id, title) = (noisy["rule_id"].as_str().unwrap(), noisy["rule_title"].as_str().unwrap());
+    let list = verb(&["rules", "list"], &plain);
+    assert!(list.contains(title) && !list.contains("off since"), "{list}");
+
+    let server = Server::start(&floor);
+    let word = server.set_up();
+    let off = json!({ "reason": "the nightly backup" });
+    let (status, told) = server.post(&format!("/api/v1/rules/{id}/off"), &word, &off);
+    assert_eq!(status, 200, "{told}");
+    server.stop();
+
+    let list = verb(&["rules", "list"], &floor);
+    assert!(list.contains("by anna: the nightly backup"), "{list}");
+    assert!(list.ends_with(" rules, 1 of them switched off\n"), "{list}");
+    let list: Value = serde_json::from_str(&verb(&["--json", "rules", "list"], &floor)).unwrap();
+    let of = |rule: &&Value| !rule["off"].is_null();
+    let marked: Vec<_> = list.as_array().unwrap().iter().filter(of).map(|r| &r["id"]).collect();
+    assert_eq!(marked, [id]);
+    let said = verb(&["investigate", evidence], &floor);
+    assert!(said.contains(&format!("the rule `{title}` did not look: anna")), "{said}");
+    assert_eq!(rules(&floor), rest, "it alone found nothing");
+    let doctor = verb(&["doctor"], &floor);
+    assert!(
+        doctor.contains("note  rule off:") && doctor.contains("the nightly backup"),
+        "{doctor}"
+    );
+    let report = said.lines().find_map(|line| line.strip_prefix("Report")).unwrap().trim();
+    let report = fs::read_to_string(Path::new(report).with_extension("md")).unwrap();
+    assert!(report.contains("1 rule was switched off and did not look"), "{report}");
+}

@@ -148,11 +148,12 @@ fn hostile(ui: &Path, folder: &Path) {
     let tail = format!("[[tail]]\nname = \"files\"\npaths = [\"{paths}\"]\nsettle = 1\n");
     std::fs::write(data.join("floor.toml"), tail).unwrap();
     let content = content.to_str().unwrap();
-    let sockets = ["--syslog-tcp", "--syslog-udp", "--relp"].map(|flag| [flag, "127.0.0.1:0"]);
-    let more = ["--plain", "--listen", "127.0.0.1:0", "--content", content];
+    let sockets = ["--syslog-tcp", "--syslog-tls", "--syslog-udp", "--relp", "--relp-tls"];
+    let sockets = sockets.map(|flag| [flag, "127.0.0.1:0"]);
+    let more = ["--listen", "127.0.0.1:0", "--content", content];
     let (_floor, opened) = open(&data, &[&more[..], sockets.as_flattened()].concat());
     let url = opened.get("url").and_then(Value::as_str).unwrap();
-    tell_with(ui, "tests/hostile.test.js", url, &opened, &tailed);
+    tell_with(ui, "tests/hostile.test.js", url, &opened, folder);
 }
 
 /// Opens a floor; what it says of itself.
@@ -186,6 +187,10 @@ fn tell_with(ui: &Path, file: &str, url: &str, opened: &Value, beside: &Path) {
         .env("FLOOR_LINK", opened.get("first_link").and_then(Value::as_str).unwrap_or_default())
         .env("FLOOR_OPENED", opened.to_string())
         .env("FLOOR_FOLDER", beside)
+        .env(
+            "FLOOR_SENDERS",
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients/senders.py"),
+        )
         .env("FLOOR_PROGRAM", env!("CARGO_BIN_EXE_watchfloor"))
         .env("FLOOR_EVIDENCE", ui.join("../demo/evidence"))
         .status();

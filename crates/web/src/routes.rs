@@ -179,6 +179,9 @@ pub(crate) const ROUTES: &[Route] = routes! {
         "Saves a rule on this floor, where it replaces one of the same id; it is in force at once";
     DELETE "/api/v1/rules/{id}" May(Content) => rules::remove,
         "Takes a rule away that was saved on this floor; one that it replaced is in force again";
+    POST "/api/v1/rules/{id}/off" May(Content) => rules::off,
+        "Switches a rule off, wherever it comes from: it stays loaded and does not run";
+    POST "/api/v1/rules/{id}/on" May(Content) => rules::on, "Switches a rule on again";
     POST "/api/v1/rules/{id}/lift" May(Content) => rules::lift,
         "Lets a rule run again that was shut off because it took too long";
     POST "/api/v1/content/rules/check" May(Content) => rules::check,

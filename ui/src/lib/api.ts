@@ -49,7 +49,7 @@ async function problem(response: Response): Promise<Problem> {
 /** Changes of which nobody knows whether they were carried out, and their keys: the same again is sent under the
  * same key (`Idempotency-Key`), so that it is carried out once. */
 const unsure = new Map<string, string>();
-const another = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), (n) => n.toString(16).padStart(2, '0')).join('');
+export const another = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), (n) => n.toString(16).padStart(2, '0')).join('');
 const asks = (path: string) => /^\/(query|hunts|login|logout)\b/.test(path);
 
 async function send(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<Response> {
@@ -135,6 +135,8 @@ export interface Question {
   since?: string;
   until?: string;
   limit?: number;
+  /** The search that it is a stretch of: all its stretches are one line in the audit trail. */
+  search?: string;
   signal?: AbortSignal;
 }
 
@@ -176,8 +178,8 @@ async function question(path: string, body: object, signal?: AbortSignal): Promi
 }
 
 /** Asks all events in SQL. */
-export function ask(sql: string, { since, until, limit, signal }: Question = {}): Promise<Answer> {
-  return question('/query', { sql, since, until, limit }, signal);
+export function ask(sql: string, { since, until, limit, search, signal }: Question = {}): Promise<Answer> {
+  return question('/query', { sql, since, until, limit, search }, signal);
 }
 
 /** Runs a saved hunt. */

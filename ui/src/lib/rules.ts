@@ -5,6 +5,8 @@ export interface RuleText {
   rule: Rule;
   text: string;
   version: number;
+  /** Correlations that find nothing by it while it is off. */
+  counted_by: { id: string; title: string }[];
 }
 export interface RuleProblem {
   code: string;

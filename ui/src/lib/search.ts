@@ -1,5 +1,5 @@
 // A search over events: its window, its condition, and the questions that it asks of the lake.
-import { ask, quoted, type Answer } from './api';
+import { another, ask, quoted, type Answer } from './api';
 import { columnsOf, condition, readFilter, spelled } from './filter';
 import { iso, parse, step } from './time';
 import type { ColumnWord, Entity, EntityKind, Row } from './types';
@@ -13,6 +13,8 @@ export interface Search {
   window: Window;
   /** None when everything is meant. */
   where: string | null;
+  /** Under which its stretches are known. */
+  name: string;
 }
 
 export const DEFAULT_SPAN = '24h';
@@ -29,6 +31,7 @@ export function windowOf(query: URLSearchParams, now: number): Window {
 export const searchOf = (q: string, window: Window, words: ColumnWord[]): Search => ({
   window,
   where: condition(readFilter(q).tree, words),
+  name: another(),
 });
 
 /** What stands for a row at a glance: the first of these that the event has. */
@@ -127,7 +130,7 @@ async function rowsIn(
   const sql = `SELECT time, event_uid, severity_id, ${columns.map(named).join(', ')} FROM events${filtered(search.where)}
     ORDER BY time ${direction}, parcel_digest ${direction}, parcel_offset ${direction}, parcel_index ${direction}
     LIMIT ${many}${offset > 0 ? ` OFFSET ${offset}` : ''}`;
-  return (await ask(sql, { ...between(window), signal })).rows;
+  return (await ask(sql, { ...between(window), search: search.name, signal })).rows;
 }
 
 /** Milliseconds that a stretch of the window should take to be looked through. */

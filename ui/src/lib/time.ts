@@ -75,6 +75,8 @@ export function step(length: number, parts: number): number {
   return STEPS.find((s) => length / s <= parts) ?? Math.ceil(length / parts / 864e5) * 864e5;
 }
 
+/** A number and what is counted: `1 alert`, `2,177 alerts`. */
+export const many = (n: number, one: string, more = `${one}s`): string => `${count(n)} ${n === 1 ? one : more}`;
 export const count = (n: number): string => n.toLocaleString('en-GB');
 /** `1.2 k`, `3.4 M`. */
 export function brief(n: number): string {

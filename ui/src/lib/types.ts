@@ -82,7 +82,7 @@ export interface Trouble { part: string; since: string; times: number; message: 
 export interface Status {
   version: string; started_at: string; now: string; well: boolean; troubles: Trouble[]; deliveries: number;
   refused: number; events: number; events_per_second: number; findings: number; rules: number;
-  rules_shut_off: { rule_id: string; title: string }[]; content_problems: string[]; log_bytes: number;
+  rules_shut_off: { rule_id: string; title: string }[]; rules_off: RuleOff[]; content_problems: string[]; log_bytes: number;
   sockets: { kind: string; address: string; open: number; messages: number; bytes: number; refused: number; dropped: number; flaws: number }[];
   fetchers: Fetcher[];
   lake: { commits: number; waiting_events: number; failure: string | null };
@@ -109,7 +109,10 @@ export interface Rule {
   tags: string[]; tactics: string[]; techniques: string[]; false_positives: string[]; correlation: boolean;
   speaks: boolean; cost: { evaluated: number; matched: number; given_up: number; share: number };
   shut_off: { rule_id: string; since?: string; why?: string } | null;
+  off: RuleOff | null;
 }
+/** A rule that a person switched off. */
+export interface RuleOff { rule_id: string; title: string; since: string; by: string; reason: string }
 export interface Hunt {
   name: string; title: string; explanation: string; techniques: string[];
   parameters: { name: string; about: string; default: string | null }[]; sql: string;

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hunt::{Limits, SavedHunt};
-use ledger::{Page, Paging};
+use ledger::{Actor, Page, Paging};
+use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use crate::access::{Caller, Permission};
@@ -23,11 +24,19 @@ const DISK: u64 = 4 << 30;
 /// Bytes of an answer that is sent in one piece.
 const ANSWER: usize = 64 << 20;
 
+/// Characters by which a question is named in the audit trail, and those of it that are kept beside its name
+/// when it is longer.
+const NAMED: usize = 500;
+const WRITTEN: usize = 20_000;
+
 /// A question in SQL.
 #[derive(Debug, Clone)]
 pub struct Asked {
     /// The SQL.
     pub sql: String,
+    /// The search that it is a stretch of, by a name of its caller's making: the very same question over
+    /// another span of time is no line of its own in the audit trail.
+    pub search: Option<String>,
     /// How the answer is bounded, and its form.
     pub question: Question,
 }
@@ -49,7 +58,7 @@ impl Floor {
     pub async fn ask(&self, caller: &Caller, asked: Asked) -> Result<(Vec<u8>, Answered), Failure> {
         let actor = caller.may(Permission::Hunt)?;
         let turn = self.turn()?;
-        self.note(actor, "query", &model::shortened(&asked.sql, 500)).await?;
+        self.note_question(actor, &asked).await?;
         let floor = self.clone();
         let (waiting, gone) = oneshot::channel::<()>();
         let answered = blocking(move || {
@@ -61,6 +70,24 @@ impl Floor {
         .await;
         drop(waiting);
         answered
+    }
+
+    /// Writes down who asks what; of a search once.
+    async fn note_question(&self, actor: &Actor, asked: &Asked) -> Result<(), Failure> {
+        let stretches = &self.0.stretches;
+        if let Some(search) = &asked.search
+            && stretches.known(actor, search, &asked.sql, crate::now())?
+        {
+            return Ok(());
+        }
+        let name = model::shortened(&asked.sql, NAMED);
+        // What the name leaves out may be what was asked for.
+        let whole = (name.len() < asked.sql.len())
+            .then(|| json!({ "sql": model::shortened(&asked.sql, WRITTEN) }));
+        let audit = self.0.ledger.audit();
+        let object = (ledger::Kind::Other, &*name);
+        let noted = audit.record(actor, crate::now(), "query", object, (None, whole)).await;
+        noted.map_err(from_ledger).inspect_err(|_| stretches.forget())
     }
 
     /// The saved hunts, by name.

@@ -10,6 +10,7 @@ mod reporting;
 mod rules;
 mod searches;
 mod senders;
+mod stretches;
 mod trying;
 mod words;
 
@@ -17,8 +18,9 @@ pub(crate) use asking::AT_ONCE;
 pub use asking::{Asked, HuntAsked};
 pub use once::{Once, Ticket};
 pub use reporting::IncidentReport;
-pub use rules::{RuleChecked, RuleRemoved, RuleSaved, RuleSeen, RuleText};
+pub use rules::{RuleChecked, RuleNamed, RuleRemoved, RuleSaved, RuleSeen, RuleSwitched, RuleText};
 pub(crate) use senders::Gate;
 pub use senders::{Delivering, Load, SenderMade};
+pub(crate) use stretches::Stretches;
 pub use trying::{RuleOnTrial, RuleTried};
 pub use words::{ColumnWord, FunctionWord, TechniqueWord, Words};

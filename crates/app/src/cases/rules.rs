@@ -1,4 +1,4 @@
-//! Rules on a live floor: read, checked as they are written, saved and taken away.
+//! Rules on a live floor: read, checked as they are written, saved, taken away, switched off and on.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -12,9 +12,10 @@ use serde::Serialize;
 use crate::access::{Caller, Permission};
 use crate::failure::{Failure, Kind};
 use crate::live::{
-    Edit, Edited, Floor, RuleInForce, blocking, edit_rule, from_ledger, save_shut_off, saved,
-    sound, version,
+    Edit, Edited, Floor, RuleInForce, Switch, blocking, edit_rule, from_ledger, save_shut_off,
+    saved, sound, switch_rule, version,
 };
+use crate::off::{RuleOff, word_on};
 
 /// What a text that is not a file yet is called.
 const UNSAVED: &str = "the text";
@@ -28,6 +29,27 @@ pub struct RuleText {
     pub text: String,
     /// The version of the text, for `expected` and `If-Match`.
     pub version: u64,
+    /// The correlations that count it, directly or through others: while it is off or shut off they find
+    /// nothing by it.
+    pub counted_by: Vec<RuleNamed>,
+}
+
+/// A rule by its name.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct RuleNamed {
+    /// Its id.
+    pub id: Arc<str>,
+    /// Its title.
+    pub title: Arc<str>,
+}
+
+/// A rule was switched off or on.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct RuleSwitched {
+    /// Who switched it off, when and why; none when it is on.
+    pub off: Option<RuleOff>,
+    /// How many rules are off now.
+    pub rules_off: usize,
 }
 
 /// What was found out about a text.
@@ -79,7 +101,8 @@ pub struct RuleRemoved {
 
 impl Floor {
     fn all_rules(&self) -> Vec<RuleInForce> {
-        let mut all = self.0.costs.tell(&self.0.stages().rules);
+        let stages = self.0.stages();
+        let mut all = self.0.costs.tell(&stages.rules, &stages.off);
         for rule in &mut all {
             rule.saved_here = saved(&self.0, &rule.info.path);
         }
@@ -102,7 +125,55 @@ impl Floor {
         let mut texts = content.texts.rules().iter().rev();
         let text = texts.find(|text| text.path == *rule.info.path).map(|text| text.text.clone());
         let text = text.unwrap_or_default();
-        Ok(RuleText { rule, version: version(&text), text })
+        let rules = &content.stages.rules;
+        let counts = |info: &&detect::RuleInfo| {
+            let counted = rules.counted_by(&info.id, &info.version).unwrap_or_default();
+            counted.iter().any(|counted| **counted == *id)
+        };
+        let counted_by = rules.list().iter().filter(|info| info.correlation).filter(counts);
+        let named = |info: &detect::RuleInfo| RuleNamed {
+            id: Arc::clone(&info.id),
+            title: Arc::clone(&info.title),
+        };
+        let counted_by = counted_by.map(named).collect();
+        Ok(RuleText { rule, version: version(&text), text, counted_by })
+    }
+
+    /// Switches a rule off, wherever it comes from: it stays loaded and shown, and does not run until it is
+    /// switched on again. What it has found stays.
+    pub async fn switch_rule_off(
+        &self,
+        caller: &Caller,
+        id: &str,
+        reason: String,
+    ) -> Result<RuleSwitched, Failure> {
+        self.switch(caller, id, Switch::Off(reason)).await
+    }
+
+    /// Switches a rule on again.
+    pub async fn switch_rule_on(
+        &self,
+        caller: &Caller,
+        id: &str,
+        reason: Option<String>,
+    ) -> Result<RuleSwitched, Failure> {
+        self.switch(caller, id, Switch::On(reason)).await
+    }
+
+    async fn switch(
+        &self,
+        caller: &Caller,
+        id: &str,
+        wanted: Switch,
+    ) -> Result<RuleSwitched, Failure> {
+        let actor = caller.may(Permission::Content)?.clone();
+        let (floor, id) = (self.clone(), id.to_owned());
+        blocking(move || {
+            let loaded = switch_rule(&floor.0, &actor, &id, &wanted)?;
+            let off = &loaded.stages.off;
+            Ok(RuleSwitched { off: word_on(off, &id).cloned(), rules_off: off.len() })
+        })
+        .await
     }
 
     /// Lets a rule run again that was shut off because it took too long.

@@ -30,6 +30,7 @@ use self::triaging::triage_all;
 use crate::Meter;
 use crate::content::Content;
 use crate::failure::{Failure, Kind, system};
+use crate::off::RuleOff;
 use crate::pipeline::{Book, Outlet, Shared, Tally, Work, Worker};
 use crate::scratch::FolderLock;
 use crate::stages::{RuleChoice, Stages, Texts};
@@ -91,6 +92,8 @@ pub struct Outcome {
     pub lake_bytes: u64,
     /// Rules loaded, and rules that did not load.
     pub rules: (usize, usize),
+    /// Rules that somebody switched off in the data folder: they did not look.
+    pub rules_off: Vec<RuleOff>,
     /// Matches that correlations did not count because there were too many of a rule.
     pub hits_left_out: u64,
     /// What the data folder held before.
@@ -249,6 +252,7 @@ fn unchanged(past: &Past, fed: &Fed, stages: &Stages) -> Result<Outcome, Failure
         alerts: past.before.alerts,
         incidents: past.standing()?,
         rules: (stages.rules.list().len(), stages.rule_problems.len()),
+        rules_off: stages.off_here().cloned().collect(),
         before: past.before,
         rules_changed: past.differs_from(&stages.digest),
         ..Outcome::default()
@@ -413,6 +417,7 @@ fn finish(read: &Read, past: &Past, triaged: &Triaged, findings: u64, stages: &S
         span: first.zip(last),
         lake_bytes: 0,
         rules: (stages.rules.list().len(), stages.rule_problems.len()),
+        rules_off: stages.off_here().cloned().collect(),
         hits_left_out: *hits_left_out,
         given_up: given_up(costs, &stages.rules),
         before: past.before,
@@ -479,6 +484,7 @@ fn write_rest(
         "rules": outcome.rules.0, "rules_not_loaded": outcome.rules.1,
         "hits_left_out": outcome.hits_left_out, "given_up": given_up, "changes": outcome.changes, "common": common,
         "rule_sets": stages.rule_sets, "rule_problems": problems,
+        "rules_off": outcome.rules_off,
     });
     let row = RunRow {
         run_key: run_key.to_owned(),

@@ -187,7 +187,10 @@ pub(crate) struct Again<'r> {
 
 impl<'r> Again<'r> {
     pub(crate) fn new(rules: &'r Rules, min_level: Level, parcels: &BTreeSet<Digest>) -> Self {
-        let heard = rules.list().iter().map(|rule| (&*rule.id, rule.level >= min_level));
+        // One that was switched off looks at nothing anew: what it said stands.
+        let off: BTreeSet<&str> = rules.switched_off().map(|rule| &*rule.id).collect();
+        let on = rules.list().iter().filter(|rule| !off.contains(&*rule.id));
+        let heard = on.map(|rule| (&*rule.id, rule.level >= min_level));
         Self {
             rules,
             loaded: heard.collect(),

@@ -227,7 +227,7 @@ impl Places {
     fn of(options: &FloorOptions) -> Self {
         let rules = &options.rules;
         let all = options.content.iter().chain(&rules.paths).chain(&rules.placeholders);
-        let all = all.chain(&rules.own);
+        let all = all.chain(&rules.own).chain(&rules.off);
         Self(all.cloned().collect())
     }
 

@@ -14,6 +14,8 @@ use model::Micros;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::off::{RuleOff, word_on};
+
 /// How often the line brings counts.
 const OFTEN: Micros = Micros(200_000);
 /// Over how long a rule is judged.
@@ -33,15 +35,17 @@ pub struct RuleInForce {
     /// The rule.
     #[serde(flatten)]
     pub info: RuleInfo,
-    /// What it cost since the content was loaded.
+    /// What it cost since the floor was opened, or the rule was changed.
     pub cost: Cost,
     /// Since when and why it is shut off, when it is.
     pub shut_off: Option<ShutOff>,
+    /// Who switched it off, when and why, when somebody did.
+    pub off: Option<RuleOff>,
     /// True when it was saved on this floor.
     pub saved_here: bool,
 }
 
-/// What a rule cost since the content was loaded.
+/// What a rule cost since the floor was opened, or the rule was changed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, JsonSchema)]
 pub struct Cost {
     /// Events on which it was evaluated.
@@ -78,6 +82,8 @@ struct State {
     /// The rules that the counts are of.
     rules: Arc<Rules>,
     total: RuleCosts,
+    /// What was counted of the same rules before they were loaded anew, by id and version.
+    before: HashMap<(Arc<str>, Arc<str>), RuleCost>,
     window: RuleCosts,
     window_began: Micros,
     /// Events of the window.
@@ -113,11 +119,21 @@ impl Costs {
             rules.fence(id, true);
         }
         let changed = state.shut_off.len() != before;
+        let mut before = state.sums();
+        before.retain(|(id, version), _| versions.get(id).is_some_and(|v| *v == version));
         let State { window_began, brought, shut_off, untold, unsaved, .. } =
             std::mem::take(&mut *state);
         let (rules, unsaved) = (Arc::clone(rules), unsaved || changed);
-        *state =
-            State { rules, window_began, brought, shut_off, untold, unsaved, ..State::default() };
+        *state = State {
+            rules,
+            before,
+            window_began,
+            brought,
+            shut_off,
+            untold,
+            unsaved,
+            ..State::default()
+        };
     }
 
     /// Takes what detectors of the rules in force counted, now and then, and shuts off what burdens the
@@ -201,22 +217,37 @@ impl Costs {
         self.state().untold.append(&mut untold);
     }
 
-    /// Rules with what they cost. Those that only come into force cost nothing yet.
-    pub(crate) fn tell(&self, rules: &Rules) -> Vec<RuleInForce> {
+    /// Rules with what they cost, and those of them that were switched off. Those that only come into force
+    /// cost nothing yet.
+    pub(crate) fn tell(&self, rules: &Rules, off: &[RuleOff]) -> Vec<RuleInForce> {
         let state = self.state();
-        let all: u64 = state.total.list(&state.rules).map(|(_, cost)| cost.steps).sum();
-        let costs: HashMap<_, _> = state
-            .total
-            .list(&state.rules)
-            .map(|(info, c)| ((&info.id, &info.version), c))
-            .collect();
+        let costs = state.sums();
+        let all: u64 = costs.values().map(|cost| cost.steps).sum();
+        let of = |info: &RuleInfo| costs.get(&(Arc::clone(&info.id), Arc::clone(&info.version)));
         let told = rules.list().iter().map(|info| RuleInForce {
-            cost: costs.get(&(&info.id, &info.version)).map(|c| cost(*c, all)).unwrap_or_default(),
+            cost: of(info).map(|c| cost(*c, all)).unwrap_or_default(),
+            off: word_on(off, &info.id).cloned(),
             shut_off: state.shut_off.get(&info.id).filter(|s| s.version == info.version).cloned(),
             info: info.clone(),
             saved_here: false,
         });
         told.collect()
+    }
+}
+
+impl State {
+    /// All that was counted of the rules in force, by id and version.
+    fn sums(&self) -> HashMap<(Arc<str>, Arc<str>), RuleCost> {
+        let mut sums = self.before.clone();
+        for (info, cost) in self.total.list(&self.rules) {
+            let key = (Arc::clone(&info.id), Arc::clone(&info.version));
+            let sum = sums.entry(key).or_default();
+            sum.evaluated += cost.evaluated;
+            sum.matched += cost.matched;
+            sum.skipped += cost.skipped;
+            sum.steps += cost.steps;
+        }
+        sums
     }
 }
 

@@ -25,9 +25,10 @@ use super::pressure::Pressure;
 use super::steady::Steady;
 use crate::Meter;
 use crate::access::{Seal, SignIn};
-use crate::cases::{AT_ONCE, Gate};
+use crate::cases::{AT_ONCE, Gate, Stretches};
 use crate::content::Content;
 use crate::failure::{Failure, Kind, system};
+use crate::off::RuleOff;
 use crate::scratch::FolderLock;
 use crate::stages::{RuleChoice, Stages};
 
@@ -72,6 +73,8 @@ pub(crate) struct Inner {
     pub(crate) gate: Gate,
     /// Turns to ask the lake.
     pub(crate) asking: Arc<Semaphore>,
+    /// Searches that have their line in the audit trail.
+    pub(crate) stretches: Stretches,
     /// Turns to check what people write.
     pub(crate) checking: Arc<Semaphore>,
     pub(crate) seal: Seal,
@@ -132,6 +135,8 @@ pub struct Status {
     pub rules: usize,
     /// Rules that are shut off because they took too long.
     pub rules_shut_off: Vec<ShutOff>,
+    /// Rules that people switched off.
+    pub rules_off: Vec<RuleOff>,
     /// When the content in force was loaded.
     pub content_loaded_at: Micros,
     /// Mistakes in the content in force: each names its file, and where there is a place the line.
@@ -156,7 +161,8 @@ impl Floor {
     pub async fn open(content: &Content, mut options: FloorOptions) -> Result<Self, Failure> {
         std::fs::create_dir_all(&options.data).map_err(system("cannot make the data folder"))?;
         let lock = FolderLock::take(&options.data)?;
-        options.rules.own = Some(own::folder(&options.data)?);
+        own::folder(&options.data)?;
+        options.rules = options.rules.of_floor(&options.data);
         let content = InForce::new(Loaded::of(content.clone(), &options)?);
         let place = match &options.ledger {
             Some(text) => ledger::Place::parse(text).map_err(super::from_ledger)?,
@@ -194,6 +200,7 @@ impl Floor {
             fetchers: Fetchers::default(),
             gate: Gate::default(),
             asking: Arc::new(Semaphore::new(AT_ONCE)),
+            stretches: Stretches::default(),
             checking: Arc::new(Semaphore::new(1)),
             seal: Seal::of(&options.data)?,
             sign_in: SignIn::default(),
@@ -220,6 +227,10 @@ impl Floor {
             super::restore::import(inner)?;
         }
         super::chores::recall_shut_off(inner)?;
+        let off = inner.stages().off_here().count();
+        if off > 0 {
+            tracing::warn!(rules = off, "rules are switched off and look at nothing");
+        }
         let restored = super::restore::restore(inner, committed)?;
         let reader = inner.wal.reader(committed.map_or(Position::START, collect::Position::next));
         let line = Line::new(Arc::clone(inner), reader, restored);
@@ -326,6 +337,7 @@ impl Floor {
             matches_ahead: inner.figures.ahead.load(Ordering::Relaxed),
             rules: content.stages.rules.list().len(),
             rules_shut_off: inner.costs.shut_off(),
+            rules_off: content.stages.off.clone(),
             content_loaded_at: content.at,
             content_problems: content.problems.clone(),
             content_refused: inner.content.refused(),

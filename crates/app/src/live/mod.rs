@@ -18,6 +18,7 @@ mod reading;
 mod restore;
 mod saved;
 mod steady;
+mod switch;
 mod triaging;
 mod watermark;
 
@@ -31,6 +32,7 @@ pub use floor::{Floor, FloorOptions, Status};
 pub use keeper::KeeperHealth;
 pub use listeners::{Socket, SocketKind, SocketStatus};
 pub(crate) use own::{Edit, Edited, edit as edit_rule, saved, sound, version};
+pub(crate) use switch::{Switch, switch as switch_rule};
 
 use crate::failure::{Failure, Kind};
 

@@ -51,11 +51,10 @@ struct Standing<'l> {
     own: bool,
 }
 
-/// The folder of a floor's own rules; made when it is not there.
-pub(super) fn folder(data: &Path) -> Result<PathBuf, Failure> {
+/// Makes the folder of a floor's own rules when it is not there.
+pub(super) fn folder(data: &Path) -> Result<(), Failure> {
     let folder = data.join("content/rules");
-    fs::create_dir_all(&folder).map_err(system("cannot make the folder for rules"))?;
-    Ok(folder)
+    fs::create_dir_all(folder).map_err(system("cannot make the folder for rules"))
 }
 
 /// The version of a text: what its digest begins with, as a number that JavaScript can hold. 0 is of no text.
@@ -277,9 +276,27 @@ fn write(
     stands: Option<&Standing<'_>>,
     edit: &Edit,
 ) -> Result<(), Failure> {
+    let action = if edit.text.is_some() { "rule.save" } else { "rule.remove" };
+    let before = stands.map(|stands| trace(stands.text, stands.own));
+    let after = edit.text.as_deref().map(|text| trace(text, true));
+    replace(path, edit.text.as_deref(), || {
+        let object = (ledger::Kind::Other, &*edit.id);
+        let sides = (before, after);
+        let noted = inner.ledger.audit().record(actor, crate::now(), action, object, sides);
+        inner.runtime.block_on(noted).map(drop).map_err(from_ledger)
+    })
+}
+
+/// Puts a text into the place of a file, or takes the file away: all of it or nothing. What must be written
+/// down elsewhere before anybody sees it is written down when the text is on the disk.
+pub(super) fn replace(
+    path: &Path,
+    text: Option<&str>,
+    note: impl FnOnce() -> Result<(), Failure>,
+) -> Result<(), Failure> {
     let cannot = || system("cannot write the rule");
     let folder = path.parent().unwrap_or(Path::new("."));
-    let file = match &edit.text {
+    let file = match text {
         Some(text) => {
             let mut named = tempfile::Builder::new();
             let mut file =
@@ -290,12 +307,7 @@ fn write(
         }
         None => None,
     };
-    let action = if file.is_some() { "rule.save" } else { "rule.remove" };
-    let before = stands.map(|stands| trace(stands.text, stands.own));
-    let after = edit.text.as_deref().map(|text| trace(text, true));
-    let object = (ledger::Kind::Other, &*edit.id);
-    let noted = inner.ledger.audit().record(actor, crate::now(), action, object, (before, after));
-    inner.runtime.block_on(noted).map_err(from_ledger)?;
+    note()?;
     match file {
         Some(file) => drop(file.persist(path).map_err(|error| cannot()(error.error))?),
         None => fs::remove_file(path).map_err(cannot())?,

@@ -6,10 +6,13 @@ use super::grouped;
 use super::rows::{level, number, shared, text};
 use crate::ask::Asker;
 use crate::failure::Failure;
+use crate::off::RuleOff;
 use crate::stages::Stages;
 
 /// Rules that were given up on events that a report names.
 const GIVEN_UP: usize = 10;
+/// Rules that were switched off that a report names.
+const SWITCHED_OFF: usize = 20;
 
 /// What the newest run says of itself: the rules that looked, not those that happen to be loaded now.
 #[derive(Debug, Default, serde::Deserialize)]
@@ -21,6 +24,7 @@ pub(super) struct LastRun {
     rule_problems: Vec<(String, String)>,
     hits_left_out: u64,
     given_up: Vec<GivenUp>,
+    rules_off: Vec<RuleOff>,
     common: Vec<triage::CommonEntity>,
 }
 
@@ -42,6 +46,7 @@ impl LastRun {
             rules_not_loaded: out.len() as u64,
             rule_sets: sets.map(|(name, files)| (name.clone(), *files as u64)).collect(),
             rule_problems: out,
+            rules_off: stages.off_here().cloned().collect(),
             ..Self::default()
         }
     }
@@ -111,7 +116,7 @@ pub(super) fn method(stages: &Stages, run: &LastRun) -> Vec<Note> {
             format!(
                 "{} Sigma rules ran on the fields that the products themselves wrote. Correlations \
                  were worked out on event time.",
-                grouped(run.rules)
+                grouped(run.rules.saturating_sub(run.rules_off.len() as u64))
             ),
         ),
         note(
@@ -138,6 +143,25 @@ fn too_common(common: &[triage::CommonEntity]) -> String {
     format!(" Too common to tie anything: {}.", names.join(", "))
 }
 
+/// Names the rules that did not look because somebody wanted it so.
+fn switched_off(off: &[RuleOff]) -> String {
+    let named = off.iter().take(SWITCHED_OFF).map(|off| {
+        let (title, by) = (model::inert(&off.title), model::inert(&off.by));
+        let (reason, since) = (model::inert(&off.reason), off.since);
+        format!("\u{201c}{title}\u{201d} by {by} at {since} ({reason})")
+    });
+    let named = named.collect::<Vec<_>>().join("; ");
+    let rest = match off.len().checked_sub(SWITCHED_OFF) {
+        Some(rest) if rest > 0 => format!("; and {rest} more"),
+        _ => String::new(),
+    };
+    let count = match off.len() {
+        1 => "1 rule was".to_owned(),
+        many => format!("{} rules were", grouped(many as u64)),
+    };
+    format!("{count} switched off and did not look: {named}{rest}.")
+}
+
 pub(super) fn limits(document: &Document, run: &LastRun) -> Vec<String> {
     let mut limits = vec![
         "A rule shows what it was written to show. No finding does not mean no attack.".to_owned(),
@@ -153,6 +177,9 @@ pub(super) fn limits(document: &Document, run: &LastRun) -> Vec<String> {
             "{} rules did not load and did not look at the evidence.",
             grouped(run.rules_not_loaded)
         ));
+    }
+    if !run.rules_off.is_empty() {
+        limits.push(switched_off(&run.rules_off));
     }
     if run.hits_left_out > 0 {
         limits.push(format!(

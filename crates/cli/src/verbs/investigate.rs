@@ -34,8 +34,9 @@ pub(crate) fn run(ground: &Ground, args: Investigate) -> Result<ExitCode, Failur
         paths: args.rules,
         only_paths: args.no_builtin_rules,
         placeholders: args.placeholders,
-        own: None,
+        ..RuleChoice::default()
     };
+    let choice = choice.of_floor(&args.data.data);
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let options = Options {
         inputs: args.paths.into_iter().map(Input::from_arg).collect(),
@@ -110,6 +111,19 @@ fn problems(ground: &Ground, stages: &Stages, outcome: &Outcome) {
             "{} rules did not load; `watchfloor rules check` says why, the report lists them",
             stages.rule_problems.len()
         ));
+    }
+    match &*outcome.rules_off {
+        [] => {}
+        [off] => note(format!(
+            "the rule `{}` did not look: {} switched it off ({})",
+            inert(&shortened(&off.title, 90)),
+            inert(&off.by),
+            inert(&off.reason)
+        )),
+        off => note(format!(
+            "{} rules did not look: they are switched off; `watchfloor rules list` names them",
+            off.len()
+        )),
     }
     if !stages.source_problems.is_empty() {
         note(format!(
@@ -243,8 +257,8 @@ fn last_screen(screen: Screen, outcome: &Outcome, took: std::time::Duration) -> 
             ),
         );
     }
-    let by =
-        if looked { format!(" by {} rules", count(outcome.rules.0 as u64)) } else { String::new() };
+    let rules = outcome.rules.0.saturating_sub(outcome.rules_off.len());
+    let by = if looked { format!(" by {} rules", count(rules as u64)) } else { String::new() };
     line(
         &mut text,
         "Found",

@@ -9,7 +9,7 @@ use crate::Ground;
 use crate::args::Report;
 
 pub(crate) fn run(ground: &Ground, args: Report) -> Result<ExitCode, Failure> {
-    let stages = Stages::load(&ground.content, &RuleChoice::default());
+    let stages = Stages::load(&ground.content, &RuleChoice::default().of_floor(&args.data.data));
     let written = app::write_reports(&stages, &args.data.data, &args.form, args.out.as_deref())?;
     let paths: Vec<String> = written.iter().map(|path| path.display().to_string()).collect();
     if ground.json {

@@ -5,29 +5,22 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use app::{Failure, ImportVerdict as Verdict, Kind, RuleChoice, Stages};
+use app::{Failure, ImportVerdict as Verdict, Kind, RuleChoice, RuleInfo, RuleOff, Stages};
 use model::inert;
 
 use super::{print, print_json};
 use crate::Ground;
-use crate::args::{RuleSet, Rules};
-use crate::screen::Tone;
+use crate::args::{Data, RuleSet, Rules};
+use crate::screen::{Tone, err};
 
 pub(crate) fn run(ground: &Ground, args: Rules) -> Result<ExitCode, Failure> {
     match args {
         Rules::Check(set) => check(ground, &set),
         Rules::Test(set) => test(ground, &set),
-        Rules::List(set) => list(ground, set),
+        Rules::List { set, data } => list(ground, set, &data),
         Rules::Coverage(set) => coverage(ground, &set),
         Rules::Import { paths, into } => import(ground, &paths, &into),
     }
-}
-
-/// The rules that were named, or the built-in ones.
-fn load(ground: &Ground, set: RuleSet) -> Result<Stages, Failure> {
-    let choice =
-        RuleChoice { only_paths: !set.paths.is_empty(), paths: set.paths, ..RuleChoice::default() };
-    Stages::of(&ground.content, &choice)
 }
 
 fn check(ground: &Ground, set: &RuleSet) -> Result<ExitCode, Failure> {
@@ -131,11 +124,30 @@ fn import(ground: &Ground, paths: &[PathBuf], into: &Path) -> Result<ExitCode, F
     Ok(ExitCode::SUCCESS)
 }
 
-fn list(ground: &Ground, set: RuleSet) -> Result<ExitCode, Failure> {
-    let stages = load(ground, set)?;
+/// A rule of the list, with the word on it when it is off.
+#[derive(serde::Serialize)]
+struct Line<'l> {
+    #[serde(flatten)]
+    info: &'l RuleInfo,
+    off: Option<&'l RuleOff>,
+}
+
+/// Lists the rules that were named; without names the built-in ones and those that were saved in the data
+/// folder. What is switched off there is off in either.
+fn list(ground: &Ground, set: RuleSet, data: &Data) -> Result<ExitCode, Failure> {
+    let named = !set.paths.is_empty();
+    let choice = RuleChoice { only_paths: named, paths: set.paths, ..RuleChoice::default() };
+    let mut choice = choice.of_floor(&data.data);
+    choice.own = choice.own.filter(|_| !named);
+    let stages = Stages::of(&ground.content, &choice)?;
     let rules = stages.rules.list();
+    let off_of = |info: &RuleInfo| stages.off.iter().find(|off| off.rule_id == info.id);
+    for unread in &stages.unread {
+        err(&format!("{} {}", ground.screen.paint(Tone::Warn, "note:"), inert(unread)));
+    }
     if ground.json {
-        print_json(&rules)?;
+        let lines: Vec<_> = rules.iter().map(|info| Line { info, off: off_of(info) }).collect();
+        print_json(&lines)?;
         return Ok(ExitCode::SUCCESS);
     }
     let mut text = String::new();
@@ -159,8 +171,15 @@ fn list(ground: &Ground, set: RuleSet) -> Result<ExitCode, Failure> {
             inert(&rule.title),
             ground.screen.paint(Tone::Quiet, &techniques.join(" ")),
         );
+        if let Some(off) = off_of(rule) {
+            let word = ground.screen.paint(Tone::Warn, "off");
+            let (by, reason) = (inert(&off.by), inert(&off.reason));
+            let _ = writeln!(text, "         {word} since {}, by {by}: {reason}", off.since);
+        }
     }
-    let _ = writeln!(text, "\n{} rules", rules.len());
+    let off = rules.iter().filter(|info| off_of(info).is_some()).count();
+    let off = if off == 0 { String::new() } else { format!(", {off} of them switched off") };
+    let _ = writeln!(text, "\n{} rules{off}", rules.len());
     print(&text)?;
     Ok(ExitCode::SUCCESS)
 }

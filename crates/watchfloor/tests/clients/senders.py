@@ -1,7 +1,8 @@
 """Delivers messages with the clients that people use: one kind of sender for each function.
 
 Arguments: kind, URL of the server, the sender's token, its certificate, how many messages. Says in JSON what
-the client was told. Ends with 77 where the client's package is not installed.
+the client was told. Ends with 77 where the client's package is not installed. `texts_grpc` delivers the texts that
+standard input gives, an array in JSON, in every field that a sender has a say in.
 """
 import gzip
 import json
@@ -101,19 +102,42 @@ def otlp_http(url, token, certificate, count):
     return otlp(exporter, "otlp_http", count)
 
 
-def otlp_grpc(url, token, certificate, count):
+def grpc_exporter(url, token, certificate):
     import grpc
     from opentelemetry.exporter.otlp.proto.grpc._log_exporter import OTLPLogExporter
 
     with open(certificate, "rb") as file:
         credentials = grpc.ssl_channel_credentials(file.read())
-    exporter = OTLPLogExporter(
+    return OTLPLogExporter(
         urlsplit(url).netloc,
         credentials=credentials,
         headers={"authorization": f"Bearer {token}"},
         compression=grpc.Compression.Gzip,
     )
-    return otlp(exporter, "otlp_grpc", count)
+
+
+def otlp_grpc(url, token, certificate, count):
+    return otlp(grpc_exporter(url, token, certificate), "otlp_grpc", count)
+
+
+def texts_grpc(url, token, certificate, count):
+    exporter = grpc_exporter(url, token, certificate)
+    from opentelemetry.sdk._logs import LoggerProvider
+    from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
+    from opentelemetry.sdk.resources import Resource
+
+    flushed = True
+    for text in json.load(sys.stdin):
+        resource = Resource.create({"service.name": text, "host.name": text, text: text})
+        provider = LoggerProvider(resource=resource)
+        provider.add_log_record_processor(BatchLogRecordProcessor(exporter))
+        logger = provider.get_logger(text, version=text, schema_url=text)
+        # A body that is a text, and one that a definition reads.
+        for body in [f"grpc-text {text}", {"grpc-map": text, text: [text]}]:
+            logger.emit(timestamp=time.time_ns(), severity_text=text, body=body, attributes={text: text})
+        flushed = provider.force_flush() and flushed
+    exporter.shutdown()
+    return {"flushed": flushed}
 
 
 if __name__ == "__main__":

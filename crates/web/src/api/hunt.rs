@@ -63,6 +63,11 @@ pub(crate) struct QueryBody {
     /// Most rows, up to 100,000.
     #[schemars(range(min = 1, max = ROWS))]
     limit: Option<usize>,
+    /// The search that it is a stretch of: a name of your making, 64 characters at most. Under one name the very
+    /// same question over other spans of time, or for other rows (`LIMIT` and `OFFSET` at its end), is one line
+    /// in the audit trail.
+    #[schemars(length(min = 1, max = 64))]
+    search: Option<String>,
     #[serde(default)]
     format: RowsForm,
 }
@@ -104,9 +109,9 @@ pub(crate) async fn query(
     came: Came,
     Body(body): Body<QueryBody>,
 ) -> Result<Rows, Problem> {
-    let QueryBody { sql, since, until, limit, format } = body;
+    let QueryBody { sql, since, until, limit, search, format } = body;
     let question = question(since, until, limit, format)?;
-    let (bytes, answered) = floor.ask(&came.caller, Asked { sql, question }).await?;
+    let (bytes, answered) = floor.ask(&came.caller, Asked { sql, search, question }).await?;
     Ok(Rows { bytes, answered, form: format })
 }
 

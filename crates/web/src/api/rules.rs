@@ -1,6 +1,8 @@
 //! Rules: those in force, and their text checked, tried, saved and taken away.
 
-use app::{Floor, RuleChecked, RuleInForce, RuleRemoved, RuleSaved, RuleText, RuleTried};
+use app::{
+    Floor, RuleChecked, RuleInForce, RuleRemoved, RuleSaved, RuleSwitched, RuleText, RuleTried,
+};
 use axum::extract::State;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -37,6 +39,40 @@ pub(crate) async fn lift(
 ) -> Result<NoContent, Problem> {
     floor.lift_rule(&came.caller, &id).await?;
     Ok(NoContent)
+}
+
+/// Why a rule is switched off.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OffBody {
+    /// For whoever wonders later: one line, 500 characters at most.
+    reason: String,
+}
+
+pub(crate) async fn off(
+    State(floor): State<Floor>,
+    came: Came,
+    Path(id): Path<String>,
+    Body(body): Body<OffBody>,
+) -> Result<Json<RuleSwitched>, Problem> {
+    Ok(Json(floor.switch_rule_off(&came.caller, &id, body.reason).await?))
+}
+
+/// Why a rule is switched on again.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct OnBody {
+    /// Where there is something to say: one line, 500 characters at most.
+    reason: Option<String>,
+}
+
+pub(crate) async fn on(
+    State(floor): State<Floor>,
+    came: Came,
+    Path(id): Path<String>,
+    Body(body): Body<OnBody>,
+) -> Result<Json<RuleSwitched>, Problem> {
+    Ok(Json(floor.switch_rule_on(&came.caller, &id, body.reason).await?))
 }
 
 /// A text that is not saved.

@@ -162,6 +162,11 @@ async fn people(walk: &mut Walk) {
     let text = json!({ "text": rule["text"], "expected": rule["version"] });
     walk.to("PUT", "/api/v1/rules/{id}", &id, text).await;
     walk.to("DELETE", "/api/v1/rules/{id}", &id, Value::Null).await;
+    let why = json!({ "reason": "noisy" });
+    walk.to("POST", "/api/v1/rules/{id}/off", &id, why).await;
+    walk.to("GET", "/api/v1/rules/{id}", &id, Value::Null).await;
+    walk.to("GET", "/api/v1/status", "", Value::Null).await;
+    walk.to("POST", "/api/v1/rules/{id}/on", &id, json!({})).await;
     let token = json!({ "name": "t", "scopes": ["read"], "expires": "2999-01-01T00:00:00Z" });
     let made = walk.to("POST", "/api/v1/me/tokens", "", token).await;
     walk.to("GET", "/api/v1/me/tokens", "", Value::Null).await;

@@ -9,6 +9,7 @@ mod questions;
 mod reports;
 mod rules;
 mod searches;
+mod switches;
 mod two;
 mod who;
 

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use app::ledger::Role;
 use axum::http::StatusCode;
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
@@ -37,6 +38,59 @@ async fn few_are_asked_at_once_and_end_when_nobody_waits() {
     while session.json(&house, "POST", QUERY, &short).await.status == 429 {
         assert!(Instant::now() < deadline, "questions go on though nobody waits");
     }
+    house.floor.close().await;
+}
+
+/// Who asked what is written down, of a search that is looked through in stretches once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_search_is_one_line_in_the_audit_trail_and_another_question_is_not_hidden_by_it() {
+    let house = House::open().await;
+    let (token, caller) = house.log_in("anna", PASSWORD).await;
+    let anna = Session::of(&token);
+    let new = ("ben".to_owned(), "Ben".to_owned(), Role::Analyst, PASSWORD.to_owned());
+    house.floor.add_user(&caller, new.0, new.1, new.2, new.3).await.unwrap();
+    let ben = Session::of(&house.log_in("ben", PASSWORD).await.0);
+    let sql = "SELECT time FROM events WHERE user_name = 'eva' ORDER BY time DESC LIMIT";
+    let ask = async |who: &Session, search: &str, sql: String, days: [&str; 2]| {
+        let body = json!({ "sql": sql, "since": days[0], "until": days[1], "search": search });
+        assert_eq!(who.json(&house, "POST", QUERY, &body).await.status, 200, "{sql}");
+    };
+    let days = ["2026-10-15", "2026-10-14", "2026-10-12", "2026-10-01"];
+    for (n, days) in days.windows(2).enumerate() {
+        ask(&anna, "s-1", format!("{sql} {}", 200 - n), [days[1], days[0]]).await;
+    }
+    ask(&anna, "s-1", format!("{sql} 200 OFFSET 400"), [days[3], days[0]]).await;
+    // Another question under its name, another's, another search, and one without a name.
+    let other = sql.replace("eva", "adam");
+    ask(&anna, "s-1", format!("{other} 200"), [days[1], days[0]]).await;
+    ask(&ben, "s-1", format!("{sql} 200"), [days[1], days[0]]).await;
+    ask(&anna, "s-2", format!("{sql} 7"), [days[1], days[0]]).await;
+    for _ in 0..2 {
+        let body = json!({ "sql": "SELECT 1 AS one" });
+        assert_eq!(anna.json(&house, "POST", QUERY, &body).await.status, 200);
+    }
+    let trail = anna.get(&house, "/api/v1/audit?action=query").await.json();
+    let lines = trail["items"].as_array().unwrap().iter().rev();
+    let lines: Vec<_> = lines
+        .map(|line| (line["actor"]["name"].as_str().unwrap(), line["id"].as_str().unwrap()))
+        .collect();
+    let expected = [
+        ("anna", format!("{sql} 200")),
+        ("anna", format!("{other} 200")),
+        ("ben", format!("{sql} 200")),
+        ("anna", format!("{sql} 7")),
+        ("anna", "SELECT 1 AS one".to_owned()),
+        ("anna", "SELECT 1 AS one".to_owned()),
+    ];
+    let expected: Vec<_> = expected.iter().map(|(who, sql)| (*who, sql.as_str())).collect();
+    assert_eq!(lines, expected);
+    // Of a long one nothing is lost.
+    let long = format!("SELECT '{}' AS a FROM events WHERE user_name = 'the end'", "x".repeat(600));
+    ask(&anna, "s-3", long.clone(), [days[1], days[0]]).await;
+    let trail = anna.get(&house, "/api/v1/audit?action=query").await.json();
+    assert_eq!(trail["items"][0]["after"]["sql"], long);
+    let body = json!({ "sql": "SELECT 1 AS one", "search": "" });
+    assert_eq!(anna.json(&house, "POST", QUERY, &body).await.status, StatusCode::BAD_REQUEST);
     house.floor.close().await;
 }
 

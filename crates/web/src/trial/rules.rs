@@ -15,11 +15,11 @@ use super::{House, PASSWORD, RULE, Said, Session, line};
 const CHECK: &str = "/api/v1/content/rules/check";
 const TEST: &str = "/api/v1/content/rules/test";
 /// The id of [`RULE`].
-const KNOWN: &str = "6a2c9f7e-2f0e-4a8e-9d36-0a2f6c1c8d11";
-const MINE: &str = "0b1c2d3e-4f50-4617-8899-aabbccddeeff";
+pub(super) const KNOWN: &str = "6a2c9f7e-2f0e-4a8e-9d36-0a2f6c1c8d11";
+pub(super) const MINE: &str = "0b1c2d3e-4f50-4617-8899-aabbccddeeff";
 
 /// A rule that finds a word anywhere in a Kubernetes audit log.
-fn rule(id: &str, title: &str, word: &str) -> String {
+pub(super) fn rule(id: &str, title: &str, word: &str) -> String {
     format!(
         "title: {title}\nid: {id}\nname: mine\nstatus: test\ndescription: Somebody says it.\nlogsource:\n    \
          product: kubernetes\n    service: audit\ndetection:\n    words:\n        - {word}\n    \
@@ -28,7 +28,7 @@ fn rule(id: &str, title: &str, word: &str) -> String {
 }
 
 /// A correlation that counts what [`rule`] matches.
-fn correlation(counts: &str) -> String {
+pub(super) fn correlation(counts: &str) -> String {
     format!(
         "title: Twice\nid: 11111111-2222-4333-8444-555555555555\nstatus: test\ndescription: Twice.\n\
          correlation:\n    type: event_count\n    rules:\n        - {counts}\n    group-by:\n        \
@@ -36,19 +36,19 @@ fn correlation(counts: &str) -> String {
     )
 }
 
-async fn sender(house: &House, session: &Session) -> String {
+pub(super) async fn sender(house: &House, session: &Session) -> String {
     let made = session.json(house, "POST", "/api/v1/senders", &json!({ "name": "k8s" })).await;
     format!("Bearer {}", made.json()["token"].as_str().unwrap())
 }
 
-async fn deliver(house: &House, bearer: &str, who: &[&str]) {
+pub(super) async fn deliver(house: &House, bearer: &str, who: &[&str]) {
     let lines: String = who.iter().map(|who| line(who)).collect();
     let headers = [("authorization", bearer)];
     let said = house.ask("POST", "/api/v1/ingest", &headers, lines).await;
     house.floor.has_read(app::Position(said.json()["position"].as_u64().unwrap())).await;
 }
 
-async fn save(
+pub(super) async fn save(
     house: &House,
     session: &Session,
     id: &str,
@@ -64,7 +64,7 @@ fn files(house: &House) -> BTreeSet<PathBuf> {
     std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect()
 }
 
-fn detail(said: &Said) -> String {
+pub(super) fn detail(said: &Said) -> String {
     let told = said.json();
     format!("{} {}", told["detail"], told["hints"])
 }

@@ -221,7 +221,7 @@ impl Rules {
         count
     }
 
-    /// The rules and correlations that are shut off.
+    /// The rules and correlations that do not run: shut off or switched off.
     pub fn fenced(&self) -> impl Iterator<Item = &RuleInfo> {
         self.all_fences().filter(|(_, fence)| fence.is_shut()).map(|(info, _)| info)
     }

@@ -211,6 +211,28 @@ fn a_fence_shuts_a_rule_off_while_it_runs() {
 }
 
 #[test]
+fn what_people_switched_off_is_not_opened_by_what_opens_a_fence_nor_the_other_way_round() {
+    let rules = load(&[
+        rule("one", "    a: {f|re: 'x+y'}\n    condition: a"),
+        rule("two", "    a: {f|contains: 'xy'}\n    condition: a"),
+    ]);
+    let mut detector = rules.detector();
+    let event = Value::from_json(json!({"f": "xxy"}));
+    rules.switch_off(|id| id == "one");
+    assert_eq!(rules.switched_off().map(|info| &*info.id).collect::<Vec<_>>(), ["one"]);
+    assert_eq!(ids(&see(&mut detector, 1, &event)), ["two"]);
+    rules.fence("one", true);
+    rules.fence("one", false);
+    assert_eq!(ids(&see(&mut detector, 2, &event)), ["two"], "it is off");
+    rules.fence("two", true);
+    rules.switch_off(|_| false);
+    assert_eq!(rules.switched_off().count(), 0);
+    assert_eq!(ids(&see(&mut detector, 3, &event)), ["one"], "two takes too long");
+    rules.fence("two", false);
+    assert_eq!(ids(&see(&mut detector, 4, &event)), ["one", "two"]);
+}
+
+#[test]
 fn a_fence_shuts_a_correlation_off() {
     let counted = "title: c\nid: c\ncorrelation: {type: event_count, rules: [r], group-by: [u], timespan: 1h, condition: {gte: 2}}\n";
     let rules = load(&[rule("r", "    a: {f: x}\n    condition: a"), counted.to_owned()]);

@@ -1,21 +1,25 @@
 //! A parcel's bytes, wherever they lie while they are worked on.
 
 use std::fs::{self, File};
-use std::io::{self, Cursor, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufReader, Cursor, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use model::Digest;
 use sha2::{Digest as _, Sha256};
 
 use crate::budget::{Budget, Refusal};
 
+/// Bytes that are read at a time while they are hashed.
+const READ: usize = 128 << 10;
+
 /// Where the bytes are.
 #[derive(Debug, Clone)]
 pub enum Body {
     /// In memory: small files and small archive members.
-    Memory(Arc<[u8]>),
+    Memory(Bytes),
     /// A file that a person named, as it was when it was hashed.
     File(PathBuf, Stamp),
     /// An unnamed temporary file, gone when the last holder lets go.
@@ -30,7 +34,7 @@ impl Body {
     /// Opens the bytes from the start. Holders of the same body do not disturb each other.
     pub fn open(&self) -> io::Result<Box<dyn ReadSeek>> {
         Ok(match self {
-            Self::Memory(bytes) => Box::new(Cursor::new(Arc::clone(bytes))),
+            Self::Memory(bytes) => Box::new(Cursor::new(bytes.clone())),
             Self::File(path, stamp) => {
                 Box::new(Stretch::new(Arc::new(File::open(path)?), stamp.size))
             }
@@ -133,7 +137,7 @@ pub(crate) fn hash_file(path: &Path, in_memory: u64) -> io::Result<Hashed> {
         file.seek(SeekFrom::Start(0))?;
     }
     let mut hasher = Sha256::new();
-    let size = io::copy(&mut file, &mut hasher)?;
+    let size = io::copy(&mut BufReader::with_capacity(READ, &mut file), &mut hasher)?;
     Ok(Hashed {
         // What grows while it is hashed is read as far as it was hashed.
         body: Body::File(path.to_owned(), Stamp { size, ..stamp }),
@@ -153,7 +157,7 @@ pub(crate) fn spool(
     let mut held = Vec::new();
     let mut file: Option<File> = None;
     let mut hasher = Sha256::new();
-    let mut buffer = vec![0; 128 << 10];
+    let mut buffer = vec![0; READ];
     let mut size = 0;
     let cut_short = loop {
         let count = match stream.read(&mut buffer) {

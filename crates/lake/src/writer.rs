@@ -22,8 +22,9 @@ use crate::tables::BatchWriter;
 const WAITING: usize = 4;
 /// Rows of a batch of events that become rows of their own at a time.
 const BATCH_ROWS: usize = 8_192;
-/// Bytes of memory that rows which were written keep for those to come.
-const SPARE_BYTES: usize = 160 << 20;
+/// Bytes of memory that rows which were written keep for those to come: those of a row group, with what
+/// their columns have to spare.
+const SPARE_BYTES: usize = 256 << 20;
 
 enum Message {
     Rows(EventRows),

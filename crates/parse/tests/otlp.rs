@@ -190,6 +190,25 @@ fn limits_hold() {
 }
 
 #[test]
+fn fields_that_a_request_does_not_have_are_passed_over_however_it_is_cut() {
+    let strange = new().number(2, 35).fixed64(3, 7).text(4, "later").fixed32(5, 1).0;
+    let places = [0, 2, 11, 18].map(|place| (sample().len() + place) as u64);
+    let bytes = [sample(), strange, sample()].concat();
+    for broken in [&b""[..], b"\x73ep", b"\x10\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x7F"] {
+        let bytes = [&bytes, broken].concat();
+        let whole = read_with(&bytes, "x", Limits::default());
+        assert_eq!((whole.format, whole.records.len()), ("otlp", 10));
+        let told: Vec<_> = whole.flaws.iter().map(|flaw| flaw.offset).collect();
+        assert_eq!(told.get(..4), Some(&places[..]));
+        assert_eq!(told.len(), 4 + usize::from(!broken.is_empty()));
+        for chunk in [1, 2, 3, 5, 17, 100] {
+            let cut = read_with(&bytes, "x", Limits { chunk, ..Limits::default() });
+            assert_eq!(cut, whole, "{chunk}");
+        }
+    }
+}
+
+#[test]
 fn text_is_not_taken_for_it() {
     for text in [
         "\n",

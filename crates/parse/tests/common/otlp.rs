@@ -25,6 +25,12 @@ impl Message {
         out
     }
 
+    pub fn fixed32(self, field: u64, n: u32) -> Self {
+        let mut out = self.varint(field << 3 | 5);
+        out.0.extend(n.to_le_bytes());
+        out
+    }
+
     pub fn bytes(self, field: u64, bytes: &[u8]) -> Self {
         let mut out = self.varint(field << 3 | 2).varint(bytes.len() as u64);
         out.0.extend(bytes);

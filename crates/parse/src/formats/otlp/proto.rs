@@ -39,11 +39,18 @@ enum End {
 fn end(bytes: &[u8]) -> End {
     let header = || -> Result<u64, bool> {
         let (key, tag) = varint(bytes)?;
-        if key & 7 != 2 || key >> 3 == 0 || key >> 32 != 0 {
+        if key >> 3 == 0 || key >> 32 != 0 {
             return Err(false);
         }
-        let (length, digits) = varint(bytes.get(tag..).unwrap_or_default())?;
-        Ok(length.saturating_add((tag + digits) as u64))
+        let rest = || varint(bytes.get(tag..).unwrap_or_default());
+        let tag = tag as u64;
+        Ok(match key & 7 {
+            0 => tag + rest()?.1 as u64,
+            1 => tag + 8,
+            2 => rest().map(|(length, digits)| length.saturating_add(tag + digits as u64))?,
+            5 => tag + 4,
+            _ => return Err(false),
+        })
     };
     match header() {
         Ok(end) => End::At(end),
@@ -104,11 +111,10 @@ impl Reader for ProtoReader {
         let copies = Copies::new(chunk.len());
         let mut walk = Walk { offset, sink, copies, told: false };
         let mut request = Message::new(chunk, 0);
-        for Field { number, value } in request.by_ref() {
+        for Field { place, number, value } in request.by_ref() {
             match (number, value) {
                 (1, Wire::Message(logs)) => walk.resource_logs(logs),
-                (_, Wire::Message(field)) => walk.strange(field.start),
-                _ => walk.strange(0),
+                _ => walk.strange(place),
             }
         }
         walk.ended(&request);
@@ -148,7 +154,7 @@ impl Walk<'_> {
     fn resource_logs(&mut self, logs: Message<'_>) {
         let mut resource = Fields::new();
         let mut notes = Notes::default();
-        for Field { number, value } in logs {
+        for Field { number, value, .. } in logs {
             match (number, value) {
                 (1, Wire::Message(message)) => notes.entity(message, &mut resource),
                 (3, Wire::Message(url)) => notes.push(&mut resource, "schemaUrl", url),
@@ -158,11 +164,11 @@ impl Walk<'_> {
         self.tell(notes, logs.start);
         let mut origin = Origin::of(resource);
         let mut walk = logs;
-        for Field { number, value } in walk.by_ref() {
+        for Field { place, number, value } in walk.by_ref() {
             match (number, value) {
                 (2, Wire::Message(scope)) => self.scope_logs(scope, &mut origin),
                 (1 | 3, Wire::Message(_)) => {}
-                _ => self.strange(logs.start),
+                _ => self.strange(place),
             }
         }
         self.ended(&walk);
@@ -171,7 +177,7 @@ impl Walk<'_> {
     fn scope_logs<'a>(&mut self, logs: Message<'a>, origin: &mut Origin<'a>) {
         let mut scope = Fields::new();
         let mut notes = Notes::default();
-        for Field { number, value } in logs {
+        for Field { number, value, .. } in logs {
             match (number, value) {
                 (1, Wire::Message(message)) => notes.scope(message, &mut scope),
                 (3, Wire::Message(url)) => notes.push(&mut scope, "schemaUrl", url),
@@ -181,11 +187,11 @@ impl Walk<'_> {
         self.tell(notes, logs.start);
         origin.enter(scope);
         let mut walk = logs;
-        for Field { number, value } in walk.by_ref() {
+        for Field { place, number, value } in walk.by_ref() {
             match (number, value) {
                 (2, Wire::Message(log)) => self.log_record(log, origin),
                 (1 | 3, Wire::Message(_)) => {}
-                _ => self.strange(logs.start),
+                _ => self.strange(place),
             }
         }
         self.ended(&walk);
@@ -270,7 +276,7 @@ impl Notes {
     fn log_record<'a>(&mut self, message: Message<'a>) -> LogRecord<'a> {
         let mut log = LogRecord::default();
         let mut walk = message;
-        for Field { number, value } in walk.by_ref() {
+        for Field { number, value, .. } in walk.by_ref() {
             let said = &mut log.said;
             let mut number_of = |name, n: u64| {
                 if n != 0 {
@@ -303,7 +309,7 @@ impl Notes {
     /// A body of bytes is a text where it can be one.
     fn body<'a>(&mut self, message: Message<'a>) -> Value<'a> {
         let mut fields = message;
-        if let (Some(Field { number: 7, value: Wire::Message(bytes) }), None) =
+        if let (Some(Field { number: 7, value: Wire::Message(bytes), .. }), None) =
             (fields.next(), fields.next())
             && let Ok(text) = std::str::from_utf8(bytes.bytes)
         {
@@ -315,7 +321,7 @@ impl Notes {
     /// Resource: attributes, and how many were dropped.
     fn entity<'a>(&mut self, message: Message<'a>, fields: &mut Fields<'a>) {
         let mut walk = message;
-        for Field { number, value } in walk.by_ref() {
+        for Field { number, value, .. } in walk.by_ref() {
             match (number, value) {
                 (1, Wire::Message(pair)) => self.pair(pair, fields, 0),
                 (2, Wire::Varint(count)) if count > 0 => {
@@ -331,7 +337,7 @@ impl Notes {
     /// InstrumentationScope: name, version, attributes.
     fn scope<'a>(&mut self, message: Message<'a>, fields: &mut Fields<'a>) {
         let mut walk = message;
-        for Field { number, value } in walk.by_ref() {
+        for Field { number, value, .. } in walk.by_ref() {
             match (number, value) {
                 (1, Wire::Message(name)) => self.push(fields, "name", name),
                 (2, Wire::Message(version)) => self.push(fields, "version", version),

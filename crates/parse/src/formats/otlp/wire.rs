@@ -29,6 +29,8 @@ pub(super) struct Broken {
 /// A field of a message.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Field<'a> {
+    /// Where it begins in what is read.
+    pub(super) place: usize,
     pub(super) number: u32,
     pub(super) value: Wire<'a>,
 }
@@ -129,7 +131,7 @@ impl<'a> Iterator for Message<'a> {
                 return None;
             }
         };
-        Some(Field { number: number.unwrap_or_default(), value })
+        Some(Field { place: self.start + tag, number: number.unwrap_or_default(), value })
     }
 }
 

@@ -52,7 +52,7 @@ pub use investigate::{Before, Changes, GivenUp, Options, Outcome, investigate};
 pub use ledger;
 pub use live::{
     ContentRefused, Cost, FetcherStatus, Floor, FloorOptions, KeeperHealth, LastError, LineHealth,
-    Notice, RuleInForce, ShutOff, Socket, SocketKind, SocketStatus, Status, Trouble,
+    Notice, RuleInForce, ShutOff, Socket, SocketFiles, SocketKind, SocketStatus, Status, Trouble,
 };
 pub use meter::Meter;
 pub use play::{PlayOptions, Played, Told, made_up_password, play};

@@ -18,7 +18,7 @@ pub use asking::{Asked, HuntAsked};
 pub use once::{Once, Ticket};
 pub use reporting::IncidentReport;
 pub use rules::{RuleChecked, RuleRemoved, RuleSaved, RuleSeen, RuleText};
-pub(crate) use senders::Gate;
 pub use senders::{Delivering, Load, SenderMade};
+pub(crate) use senders::{Gate, tags};
 pub use trying::{RuleOnTrial, RuleTried};
 pub use words::{ColumnWord, FunctionWord, TechniqueWord, Words};

@@ -186,7 +186,8 @@ async fn people(walk: &mut Walk) {
 }
 
 async fn deliveries(walk: &mut Walk) -> Vec<String> {
-    let sender = json!({ "name": "web", "tags": ["site=a"], "silent_after": 600 });
+    let sender = json!({ "name": "web", "tags": ["site=a"], "silent_after": 600,
+        "networks": ["192.0.2.7", "2001:db8::/32"], "client_name": "*.web.example" });
     let made = walk.to("POST", "/api/v1/senders", "", sender).await;
     let id = made["sender"]["sender_id"].as_str().unwrap().to_owned();
     let form = json!({ "name": "web", "rate_limit": 1000, "expected": 1 });

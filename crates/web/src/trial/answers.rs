@@ -175,6 +175,8 @@ async fn people(walk: &mut Walk) {
     walk.to("PATCH", "/api/v1/users/{id}", &id, change).await;
     walk.to("GET", "/api/v1/users", "?limit=1", Value::Null).await;
     walk.to("DELETE", "/api/v1/users/{id}/factors", &id, Value::Null).await;
+    walk.to("GET", "/api/v1/users/{id}/identities", &id, Value::Null).await;
+    walk.to("DELETE", "/api/v1/users/{id}/identities", &id, Value::Null).await;
     walk.to("POST", "/api/v1/me/totp", "", Value::Null).await;
     walk.to("POST", "/api/v1/me/passkeys/begin", "", Value::Null).await;
     walk.to("POST", "/api/v1/login/passkey/begin", "", Value::Null).await;

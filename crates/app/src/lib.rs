@@ -55,7 +55,7 @@ pub use investigate::{
 pub use ledger;
 pub use live::{
     ContentRefused, Cost, FetcherStatus, Floor, FloorOptions, KeeperHealth, LastError, LineHealth,
-    Notice, RuleInForce, ShutOff, Socket, SocketKind, SocketStatus, Status, Trouble,
+    Notice, RuleInForce, ShutOff, Socket, SocketFiles, SocketKind, SocketStatus, Status, Trouble,
 };
 pub use meter::Meter;
 pub use off::RuleOff;

@@ -21,6 +21,8 @@ pub struct ServeOptions {
     pub config: Option<PathBuf>,
     /// How the connection is encrypted.
     pub encryption: Encryption,
+    /// The authority whose certificates senders may show on TLS sockets, in PEM.
+    pub client_authority: Option<PathBuf>,
 }
 
 /// How a connection is encrypted.

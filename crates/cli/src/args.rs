@@ -163,6 +163,10 @@ pub struct Serve {
     /// Receive RELP over TLS there.
     #[arg(long, value_name = "ADDRESS")]
     pub relp_tls: Vec<std::net::SocketAddr>,
+    /// Ask senders on TLS sockets for certificates of this authority, in PEM: by the name in it a sender is
+    /// known. Who shows none is let in as well.
+    #[arg(long, value_name = "FILE", conflicts_with = "plain")]
+    pub client_authority: Option<PathBuf>,
     /// Speak HTTP in the clear: for this machine alone, or behind a proxy that encrypts.
     #[arg(long)]
     pub plain: bool,

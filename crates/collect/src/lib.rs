@@ -15,6 +15,7 @@
 //! This room knows no log format and no product: where the bytes come from, and nothing of what
 //! they mean.
 
+mod allowance;
 mod body;
 pub mod bucket;
 mod budget;
@@ -32,6 +33,7 @@ mod wake;
 pub mod wal;
 mod walk;
 
+pub use allowance::Allowance;
 pub use body::Body;
 pub use budget::Limits;
 pub use client::{Client, ClientError};

@@ -23,6 +23,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::Allowance;
+
 pub use listener::{ListenError, Listener};
 pub use senders::{Known, Network, NetworkError, Sender, Senders};
 pub use stats::{PeerStats, Stats};
@@ -41,6 +43,8 @@ pub struct Listen {
     pub tls: Option<Arc<Tls>>,
     /// Who may send.
     pub senders: Senders,
+    /// What each sender may still deliver, here and by other ways.
+    pub allowance: Arc<Allowance>,
     /// What a peer may cost.
     pub limits: Limits,
 }

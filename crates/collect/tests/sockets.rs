@@ -326,9 +326,9 @@ async fn senders_are_known_by_their_address_and_others_are_turned_away() {
     let wal = common::wal(folder.path());
     let tags = [Tag { name: "site".into(), value: "Basel".into() }];
     let sender = Sender {
-        id: "router".into(),
         definition: Some("cisco_ios".into()),
         tags: tags.clone().into(),
+        ..Sender::named("router")
     };
     let known = collect::sockets::Known::Network("127.0.0.2/32".parse().unwrap());
     let senders = Senders { known: vec![(known, sender)], others: None };
@@ -356,6 +356,90 @@ async fn senders_are_known_by_their_address_and_others_are_turned_away() {
     eventually("it is dropped", || udp.stats().dropped == 1).await;
     assert_eq!(tcp.shutdown(PATIENCE).await.turned_away, 1);
     assert_eq!(udp.shutdown(PATIENCE).await.messages, 1);
+}
+
+/// Somebody who may deliver a message a second.
+fn slow() -> Senders {
+    Senders::all(Sender { rate_limit: Some(1), ..Sender::named("slow") })
+}
+
+#[tokio::test]
+async fn who_delivers_more_than_it_may_waits_where_it_can_be_made_to() {
+    let folder = common::folder();
+    let wal = common::wal(folder.path());
+    let tcp = start(Listen { senders: slow(), ..listen(Protocol::SyslogTcp) }, wal.clone()).await;
+    let relp = start(Listen { senders: slow(), ..listen(Protocol::Relp) }, wal.clone()).await;
+    let udp = start(Listen { senders: slow(), ..listen(Protocol::SyslogUdp) }, wal.clone()).await;
+    let mut arrivals = Arrivals::of(&wal);
+    // So many at once are paid for afterwards, for longer than this test takes.
+    let mut lines = connect(&tcp).await;
+    lines.write_all("<13>x\n".repeat(2000).as_bytes()).await.unwrap();
+    eventually("they are read", || tcp.stats().messages > 0).await;
+    lines.write_all(b"<13>later\n").await.unwrap();
+    eventually("it is held back", || tcp.stats().over_limit > 0).await;
+    assert_eq!(tcp.stats().deliveries, 1);
+    let mut session = connect(&relp).await;
+    session.write_all(b"1 open 30 relp_version=1\ncommands=syslog\n").await.unwrap();
+    let frames: Vec<_> = (2..2002).map(|n| format!("{n} syslog 5 <13>x\n")).collect();
+    session.write_all(frames.concat().as_bytes()).await.unwrap();
+    eventually("they are read", || relp.stats().messages > 0).await;
+    session.write_all(b"2002 syslog 9 <13>later\n").await.unwrap();
+    eventually("it is held back", || relp.stats().over_limit > 0).await;
+    assert_eq!(relp.stats().deliveries, 1);
+    let (datagrams, mut sent) = (udp_to(&udp).await, 0);
+    while udp.stats().over_limit == 0 {
+        assert!(sent < 10_000, "all are taken");
+        sent += 1;
+        datagrams.send(b"<13>udp").await.unwrap();
+        eventually("it is read", || udp.stats().messages == sent).await;
+    }
+    // A stop does not wait for allowances, and loses nothing by it.
+    let (tcp, relp, udp) =
+        tokio::join!(tcp.shutdown(PATIENCE), relp.shutdown(PATIENCE), udp.shutdown(PATIENCE));
+    assert_eq!((tcp.messages, tcp.dropped), (2001, 0), "{tcp:?}");
+    assert_eq!((relp.messages, relp.dropped), (2001, 0), "{relp:?}");
+    assert_eq!((udp.messages, udp.dropped), (sent, udp.over_limit), "{udp:?}");
+    assert!(hear(&mut session).await.ends_with("2002 rsp 6 200 OK\n0 serverclose 0\n"));
+    let taken = (tcp.messages + relp.messages + udp.messages - udp.dropped) as usize;
+    assert_eq!(arrivals.count(taken).await.len(), taken);
+}
+
+#[tokio::test]
+async fn what_is_said_of_a_sender_holds_for_connections_that_are_open() {
+    let folder = common::folder();
+    let wal = common::wal(folder.path());
+    let tcp = start(listen(Protocol::SyslogTcp), wal.clone()).await;
+    let relp = start(listen(Protocol::Relp), wal.clone()).await;
+    let mut arrivals = Arrivals::of(&wal);
+    let mut lines = connect(&tcp).await;
+    let mut session = connect(&relp).await;
+    lines.write_all(b"<13>before\n").await.unwrap();
+    session.write_all(b"1 open 30 relp_version=1\ncommands=syslog\n").await.unwrap();
+    session.write_all(b"2 syslog 10 <13>before\n").await.unwrap();
+    arrivals.count(2).await;
+    let network = collect::sockets::Known::Network("127.0.0.0/8".parse().unwrap());
+    let tags = [Tag { name: "site".into(), value: "Basel".into() }];
+    let sender = Sender { tags: tags.clone().into(), ..Sender::named("here") };
+    let known = |enabled| Senders {
+        known: vec![(network.clone(), Sender { enabled, ..sender.clone() })],
+        others: None,
+    };
+    tcp.know(known(true));
+    lines.write_all(b"<13>after\n").await.unwrap();
+    arrivals.count(3).await;
+    let told: Vec<_> = arrivals.deliveries.iter().map(|d| (&*d.sender, d.tags.len())).collect();
+    assert_eq!(told, [("anybody", 0), ("anybody", 0), ("here", 1)]);
+    tcp.know(known(false));
+    relp.know(known(false));
+    lines.write_all(b"<13>never\n").await.unwrap();
+    session.write_all(b"3 syslog 9 <13>never\n").await.unwrap();
+    hear(&mut lines).await;
+    // It was not answered, so its sender still has it.
+    assert!(!hear(&mut session).await.contains("3 rsp"));
+    hear(&mut connect(&tcp).await).await;
+    let (tcp, relp) = tokio::join!(tcp.shutdown(PATIENCE), relp.shutdown(PATIENCE));
+    assert_eq!((tcp.messages, tcp.turned_away, tcp.dropped), (2, 2, 1), "{tcp:?}");
+    assert_eq!((relp.messages, relp.turned_away, relp.dropped), (1, 1, 0), "{relp:?}");
 }
 
 #[tokio::test]

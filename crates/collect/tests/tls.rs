@@ -107,7 +107,7 @@ async fn clients_are_known_by_their_certificates() {
     let senders = Senders {
         known: vec![
             (Known::Certificate("*.example.com".into()), Sender::named("web")),
-            (Known::Certificate("db1.example.com".into()), Sender::named("never: it comes second")),
+            (Known::Certificate("db1.example.com".into()), Sender::named("db")),
             (Known::Fingerprint(print), Sender::named("printed")),
         ],
         others: None,
@@ -142,7 +142,7 @@ async fn clients_are_known_by_their_certificates() {
         .collect();
     let pair = |sender: &str, text: &str| (sender.to_owned(), text.to_owned());
     let whole =
-        [pair("web", "common name"), pair("web", "DNS name"), pair("printed", "fingerprint")];
+        [pair("web", "common name"), pair("db", "DNS name"), pair("printed", "fingerprint")];
     assert_eq!(told, whole);
     let origin = &arrivals.deliveries[1].origin;
     assert!(origin.starts_with("syslog tls 127.0.0.1:"), "{origin}");

@@ -12,6 +12,7 @@ use crate::error::{LedgerError, Result};
 use crate::ids::UserId;
 use crate::ledger::Ledger;
 use crate::news::Kind;
+use crate::sessions;
 use crate::sql::{Row, sql};
 use crate::text::line;
 use crate::tx::Tx;
@@ -61,6 +62,25 @@ impl Identities<'_> {
         users::fetch(&mut tx, user).await?;
         link(&mut tx, (actor, now), user, identity).await?;
         tx.commit().await
+    }
+
+    /// Takes all identities of a user away: they come in by none of them any more, and their sessions that
+    /// began so end. Says how many there were.
+    pub async fn unlink(self, actor: &Actor, now: Micros, user: UserId) -> Result<usize> {
+        let mut tx = self.0.begin().await?;
+        users::fetch(&mut tx, user).await?;
+        let query = sql("SELECT issuer, subject FROM identities WHERE user_id = $1 \
+             ORDER BY issuer, subject");
+        let gone = query.bind(user).all(&mut tx).await?;
+        sql("DELETE FROM identities WHERE user_id = $1").bind(user).run(&mut tx).await?;
+        sessions::end_begun_by(&mut tx, user, "oidc").await?;
+        for row in &gone {
+            let (issuer, subject): (String, String) = (row.get("issuer")?, row.get("subject")?);
+            let before = json!({ "issuer": issuer, "subject": subject });
+            tx.audit((actor, now), "identity.unlink", (Kind::User, user), (Some(before), None));
+        }
+        tx.commit().await?;
+        Ok(gone.len())
     }
 
     /// Makes a user of somebody who comes in for the first time.

@@ -86,7 +86,7 @@ pub use place::Place;
 pub use positions::Positions;
 pub use searches::{MAX_ADDRESS, MAX_SEARCHES, NewSearch, Search, SearchChange, Searches};
 pub use secret::Secret;
-pub use senders::{MAX_SENDER_TOKENS, Sender, SenderForm, Senders, Silent};
+pub use senders::{MAX_NETWORKS, MAX_SENDER_TOKENS, Sender, SenderForm, Senders, Silent};
 pub use sessions::{NewSession, Session, Sessions};
 pub use settings::{Setting, Settings, Telling};
 pub use suppressions::{MAX_SUPPRESSIONS, NewSuppression, Suppression, Suppressions};

@@ -13,6 +13,7 @@ const STEPS: &[(i64, &str, &str)] = &[
     (1, "ledger", include_str!("../migrations/0001_ledger.sql")),
     (2, "labels and identities", include_str!("../migrations/0002_labels_identities.sql")),
     (3, "searches", include_str!("../migrations/0003_searches.sql")),
+    (4, "networks of senders", include_str!("../migrations/0004_sender_networks.sql")),
 ];
 
 /// How long others are let go on before it is tried again.

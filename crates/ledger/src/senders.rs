@@ -1,5 +1,7 @@
 //! Who may deliver logs, how they show who they are, and what is expected of them.
 
+use std::collections::BTreeSet;
+
 use model::{Digest, Micros};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -18,6 +20,9 @@ use crate::tx::Tx;
 /// A sender has no more tokens at once: the old and the new, and some that nobody dares to remove.
 pub const MAX_SENDER_TOKENS: u64 = 10;
 
+/// A sender has no more ranges of addresses.
+pub const MAX_NETWORKS: usize = 100;
+
 /// What is said of a sender.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct SenderForm {
@@ -25,6 +30,8 @@ pub struct SenderForm {
     pub name: String,
     /// By what way it delivers: `syslog`, `hec`, `logpush`.
     pub kind: String,
+    /// Ranges of addresses from which it delivers over sockets (`192.0.2.0/24`), no other sender's.
+    pub networks: Vec<String>,
     /// The name in its TLS certificate, its own.
     pub client_name: Option<String>,
     /// The source definition of what it sends, when it is known beforehand.
@@ -75,12 +82,13 @@ impl Senders<'_> {
         let id = SenderId::next(&mut tx).await?;
         let query =
             sql("INSERT INTO senders (sender_id, name, kind, client_name, definition, tags, \
-             rate_limit, silent_after, enabled, created_at, version) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 1)");
+             rate_limit, silent_after, enabled, created_at, version, networks) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 1, $11)");
         let query = query.bind(id).bind(&form.name).bind(&form.kind);
         let query = query.bind(form.client_name.as_deref()).bind(form.definition.as_deref());
         let query = query.bind(document(&form.tags)?).bind(form.rate_limit).bind(form.silent_after);
-        query.bind(form.enabled).bind(now).run(&mut tx).await?;
+        let query = query.bind(form.enabled).bind(now).bind(document(&form.networks)?);
+        query.run(&mut tx).await?;
         tx.audit((actor, now), "sender.add", (Kind::Sender, id), (None, Some(json!(form))));
         tx.changed(Kind::Sender, id, 1);
         tx.commit().await?;
@@ -106,12 +114,13 @@ impl Senders<'_> {
         own(&mut tx, &form, Some(id)).await?;
         let query =
             sql("UPDATE senders SET name = $1, kind = $2, client_name = $3, definition = $4, \
-             tags = $5, rate_limit = $6, silent_after = $7, enabled = $8, version = version + 1 \
-             WHERE sender_id = $9");
+             tags = $5, rate_limit = $6, silent_after = $7, enabled = $8, networks = $9, \
+             version = version + 1 WHERE sender_id = $10");
         let query = query.bind(&form.name).bind(&form.kind);
         let query = query.bind(form.client_name.as_deref()).bind(form.definition.as_deref());
         let query = query.bind(document(&form.tags)?).bind(form.rate_limit).bind(form.silent_after);
-        query.bind(form.enabled).bind(id).run(&mut tx).await?;
+        let query = query.bind(form.enabled).bind(document(&form.networks)?).bind(id);
+        query.run(&mut tx).await?;
         let after = fetch(&mut tx, id).await?;
         let sides = (Some(json!(before.form)), Some(json!(after.form)));
         tx.audit((actor, now), "sender.change", (Kind::Sender, id), sides);
@@ -218,6 +227,9 @@ fn checked(form: &SenderForm) -> Result<SenderForm> {
     if form.tags.len() > 50 {
         return Err(LedgerError::invalid("tags", "may be 50 at most"));
     }
+    if form.networks.len() > MAX_NETWORKS {
+        return Err(LedgerError::invalid("networks", format!("may be {MAX_NETWORKS} at most")));
+    }
     // Ten years: what is added to a time must stay one.
     if form.silent_after.is_some_and(|span| !(1_000_000..=315_360_000_000_000).contains(&span)) {
         return Err(LedgerError::invalid("silent_after", "expected a second to ten years"));
@@ -226,9 +238,12 @@ fn checked(form: &SenderForm) -> Result<SenderForm> {
         return Err(LedgerError::invalid("rate_limit", "0 takes nothing: disable the sender"));
     }
     let tags: Result<Vec<String>> = form.tags.iter().map(|tag| line("tags", tag)).collect();
+    let networks: Result<BTreeSet<String>> =
+        form.networks.iter().map(|network| line("networks", network)).collect();
     Ok(SenderForm {
         name: line("name", &form.name)?,
         kind: line("kind", &form.kind)?,
+        networks: networks?.into_iter().collect(),
         client_name: maybe_line("client_name", form.client_name.as_deref())?,
         definition: maybe_line("definition", form.definition.as_deref())?,
         tags: tags?,
@@ -236,25 +251,41 @@ fn checked(form: &SenderForm) -> Result<SenderForm> {
     })
 }
 
-/// Refuses a name that another sender has.
+/// Refuses a name or a range of addresses that another sender has.
 async fn own(tx: &mut Tx, form: &SenderForm, but: Option<SenderId>) -> Result<()> {
     let mut query = sql("SELECT s.name FROM senders s WHERE (s.name = ");
     query.arg(&form.name).push(" OR s.client_name = ").arg(form.client_name.as_deref()).push(")");
     if let Some(but) = but {
         query.push(" AND s.sender_id <> ").arg(but);
     }
-    match query.maybe(tx).await? {
-        None => Ok(()),
-        Some(row) => {
-            let same_name = row.get::<String>("name")? == form.name;
-            let field = if same_name { "name" } else { "client_name" };
-            Err(LedgerError::Exists { what: Kind::Sender, field })
+    if let Some(row) = query.maybe(tx).await? {
+        let same_name = row.get::<String>("name")? == form.name;
+        let field = if same_name { "name" } else { "client_name" };
+        return Err(LedgerError::Exists { what: Kind::Sender, field });
+    }
+    if form.networks.is_empty() {
+        return Ok(());
+    }
+    let mut query = sql("SELECT s.networks FROM senders s WHERE s.networks <> '[]'");
+    if let Some(but) = but {
+        query.push(" AND s.sender_id <> ").arg(but);
+    }
+    for row in query.all(tx).await? {
+        if list(&row, "networks")?.iter().any(|network| form.networks.contains(network)) {
+            return Err(LedgerError::Exists { what: Kind::Sender, field: "networks" });
         }
     }
+    Ok(())
+}
+
+fn list(row: &Row, column: &'static str) -> Result<Vec<String>> {
+    let list: Value = row.json(column)?;
+    serde_json::from_value(list)
+        .map_err(|error| LedgerError::corrupt(format!("column {column}: {error}")))
 }
 
 const SELECT: &str = "SELECT s.sender_id, s.name, s.kind, s.client_name, s.definition, s.tags, \
-     s.rate_limit, s.silent_after, s.enabled, s.created_at, s.version FROM senders s WHERE 1 = 1";
+     s.rate_limit, s.silent_after, s.enabled, s.created_at, s.version, s.networks FROM senders s WHERE 1 = 1";
 
 async fn fetch(on: &mut AnyConnection, id: SenderId) -> Result<Sender> {
     let mut query = sql(SELECT);
@@ -264,17 +295,15 @@ async fn fetch(on: &mut AnyConnection, id: SenderId) -> Result<Sender> {
 }
 
 fn read(row: &Row) -> Result<Sender> {
-    let tags: Value = row.json("tags")?;
-    let tags = serde_json::from_value(tags)
-        .map_err(|error| LedgerError::corrupt(format!("column tags: {error}")))?;
     Ok(Sender {
         sender_id: row.get("sender_id")?,
         form: SenderForm {
             name: row.get("name")?,
             kind: row.get("kind")?,
+            networks: list(row, "networks")?,
             client_name: row.opt("client_name")?,
             definition: row.opt("definition")?,
-            tags,
+            tags: list(row, "tags")?,
             rate_limit: row.opt("rate_limit")?,
             silent_after: row.opt("silent_after")?,
             enabled: row.get("enabled")?,

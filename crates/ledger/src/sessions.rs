@@ -190,6 +190,17 @@ pub(crate) async fn end_all(
     query.run(on).await
 }
 
+/// Ends those of a user that began by this factor.
+pub(crate) async fn end_begun_by(
+    on: &mut AnyConnection,
+    user: UserId,
+    factor: &str,
+) -> Result<u64> {
+    let mut query = sql("DELETE FROM sessions WHERE user_id = ");
+    query.arg(user).push(" AND factors LIKE ").arg(format!("%\"{factor}\"%"));
+    query.run(on).await
+}
+
 const SELECT: &str = "SELECT session_id, user_id, factors, address, agent, created_at, seen_at, \
      idle_at, expires_at FROM sessions WHERE 1 = 1";
 

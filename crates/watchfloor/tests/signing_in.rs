@@ -133,10 +133,15 @@ fn me(server: &Server) -> Value {
     if status == 200 { me } else { Value::Null }
 }
 
-fn log_out(server: &Server) {
-    let word = me(server)["csrf"].as_str().unwrap().to_owned();
-    assert_eq!(bare(server, "/api/v1/logout", &word).0, 204);
+/// Logs out; where one can log out at the provider as well.
+fn log_out(server: &Server) -> Option<String> {
+    let me_now = me(server);
+    let word = me_now["csrf"].as_str().unwrap().to_owned();
+    let (status, told) = bare(server, "/api/v1/logout", &word);
+    let at_provider = me_now["session"]["factors"] == json!(["oidc"]);
+    assert_eq!(status, if at_provider { 200 } else { 204 }, "{told}");
     assert_eq!(me(server), Value::Null);
+    at_provider.then(|| told["url"].as_str().unwrap().to_owned())
 }
 
 #[test]
@@ -174,7 +179,16 @@ fn an_identity_provider_says_who_somebody_is() {
     );
     assert_eq!(told["user"]["has_password"], false);
     assert_eq!(told["session"]["factors"], json!(["oidc"]));
-    log_out(&server);
+    // The provider asks whether to log out there too, and sends them back to the floor.
+    let farewell = log_out(&server).unwrap();
+    let (_, page) = provider.curl("GET", &farewell, &[]);
+    for shown in ["End session", "<code>watchfloor</code>", "https://floor.example.org/</code>"] {
+        assert!(page.contains(shown), "{shown}: {page}");
+    }
+    let home = format!("redirect_uri={FLOOR}/");
+    let confirm = ["--data-urlencode", home.as_str()];
+    let (to, said) = provider.curl("POST", "/oauth2/end_session/confirm", &confirm);
+    assert_eq!(to, format!("{FLOOR}/"), "{said}");
     // What they may do follows their groups, and what they are called at the provider does not matter.
     let mut other = vera(json!(["soc", "leads"]));
     other["preferred_username"] = json!("somebody");
@@ -194,6 +208,7 @@ fn an_identity_provider_says_who_somebody_is() {
     describe(&provider, "vera-1", &vera(json!(["soc"])));
 
     linking(&server, &provider);
+    unlinking(&server, &provider);
     not_believed(&server, &provider);
 
     // Other keys, as after a rotation: they are asked for when a token is not signed with those known.
@@ -220,7 +235,10 @@ fn an_identity_provider_says_who_somebody_is() {
     let out = ["--request", "PATCH", "--json", "{\"disabled\": true}", "--header", &header];
     assert_eq!(server.curl(&format!("/api/v1/users/{id}"), &out).0, 200);
     let (_, audit) = server.curl("/api/v1/audit?action=identity.&limit=10", &[]);
-    assert_eq!(audit["items"].as_array().unwrap().len(), 2, "{audit}");
+    let actions: Vec<_> =
+        audit["items"].as_array().unwrap().iter().map(|one| one["action"].as_str()).collect();
+    let linked = Some("identity.link");
+    assert_eq!(actions, [linked, Some("identity.unlink"), linked, linked], "{audit}");
     log_out(&server);
     assert_eq!(by_openid(&server, &provider, "vera-1").0, 403);
     let logged = fs::read_to_string(&log).unwrap();
@@ -251,6 +269,28 @@ fn linking(server: &Server, provider: &Helper) {
     // Who has a password here keeps the role that they were given here.
     let told = me(server);
     assert_eq!((&told["user"]["login"], &told["user"]["role"]), (&json!("anna"), &json!("admin")));
+    log_out(server);
+}
+
+/// An admin unlinks: the provider's word leads nowhere, sessions that it began end, the password works.
+fn unlinking(server: &Server, provider: &Helper) {
+    assert_eq!(by_openid(server, provider, "anna-1").0, 303);
+    let told = me(server);
+    let path = format!("/api/v1/users/{}/identities", told["user"]["user_id"].as_str().unwrap());
+    let identities = server.curl(&path, &[]).1;
+    assert_eq!(identities["items"][0]["subject"], "anna-1", "{identities}");
+    let header = format!("x-csrf-token: {}", told["csrf"].as_str().unwrap());
+    let unlink = ["--request", "DELETE", "--header", header.as_str()];
+    assert_eq!(server.curl(&path, &unlink).0, 204);
+    assert_eq!(me(server), Value::Null, "the session goes on");
+    let (status, said) = by_openid(server, provider, "anna-1");
+    assert_eq!(status, 409, "{said}");
+    // By the password they come in, have nobody who vouches for them, and link again.
+    let word = server.log_in();
+    assert_eq!(server.curl(&path, &[]).1["items"], json!([]));
+    let (_, told) = bare(server, "/api/v1/me/openid", &word);
+    let back = at_provider(provider, told["url"].as_str().unwrap(), "anna-1");
+    assert_eq!(sent(server, &back), (303, "/".to_owned()));
     log_out(server);
 }
 

@@ -85,7 +85,8 @@ pub(crate) const ROUTES: &[Route] = routes! {
     POST "/api/v1/login/passkey" Nothing => sign_in::by_passkey, "Logs in by a passkey alone";
     POST "/api/v1/setup" Nothing => auth::setup,
         "Makes the first admin by the one-time word that the first start prints";
-    POST "/api/v1/logout" Person => auth::log_out, "Ends the session";
+    POST "/api/v1/logout" Person => auth::log_out,
+        "Ends the session; says where one that began at an identity provider can be ended there as well";
     GET "/api/v1/me" Anyone => auth::me, "Who the caller is and what they may do";
     POST "/api/v1/me/password" Person => users::password,
         "Sets the caller's password; their other sessions end";
@@ -116,6 +117,10 @@ pub(crate) const ROUTES: &[Route] = routes! {
         "Changes a user: name, mail, role, whether they are kept out";
     DELETE "/api/v1/users/{id}/factors" PersonMay(Users) => sign_in::remove_factors,
         "Takes all second factors of a user away who has lost them";
+    GET "/api/v1/users/{id}/identities" PersonMay(Users) => sign_in::identities_of,
+        "Whom identity providers vouch for as a user";
+    DELETE "/api/v1/users/{id}/identities" PersonMay(Users) => sign_in::unlink,
+        "Unlinks a user from identity providers: they come in by none any more, and sessions that began so end";
     GET "/api/v1/alerts" May(Read) => alerts::list, "Alerts by a filter";
     GET "/api/v1/alerts/facets" May(Read) => alerts::facets,
         "How many alerts a filter leaves, by state, level, rule and owner";

@@ -1,6 +1,9 @@
 //! The whole of `serve`: opens the floor, listens, and closes it in order.
 
-use app::{Encryption, Failure, Floor, Kind, Opened, ServeOptions};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use app::{Encryption, Failure, Floor, Kind, Opened, ServeOptions, SocketFiles};
 
 use crate::pages::Page;
 use crate::server::{ServerOptions, Tls, serve};
@@ -18,7 +21,7 @@ pub fn run(
         let served = match floor.configure(options.config.as_deref()).await {
             Ok(fetches) => {
                 let (listen, sockets) = (options.listen, options.sockets);
-                let places = (listen, sockets.as_slice());
+                let places = (listen, sockets.as_slice(), options.client_authority);
                 let front = (options.encryption, pages);
                 until_stopped(&floor, places, fetches, front, data, said).await
             }
@@ -31,10 +34,10 @@ pub fn run(
 
 async fn until_stopped(
     floor: &Floor,
-    (listen, sockets): (std::net::SocketAddr, &[app::Socket]),
+    (listen, sockets, client_authority): (SocketAddr, &[app::Socket], Option<PathBuf>),
     fetches: Vec<String>,
     (encryption, pages): (Encryption, &[Page]),
-    data: std::path::PathBuf,
+    data: PathBuf,
     said: &(dyn Fn(&Opened) + Sync),
 ) -> Result<(), Failure> {
     let first_link = floor.first_link().await?.map(|token| token.expose().to_owned());
@@ -50,9 +53,11 @@ async fn until_stopped(
     };
     let files = crate::tls::files(&tls, &data)
         .map_err(|e| Failure::new(Kind::System, format!("cannot make a certificate: {e}")))?;
+    let for_sockets =
+        files.clone().map(|(certificate, key)| SocketFiles { certificate, key, client_authority });
     let mut listening = Vec::with_capacity(sockets.len());
     for socket in sockets {
-        listening.push((socket.kind.name(), floor.listen(*socket, files.as_ref()).await?));
+        listening.push((socket.kind.name(), floor.listen(*socket, for_sockets.as_ref()).await?));
     }
     let options = ServerOptions { listen, files, pages: pages.into() };
     let (bound, url) = tokio::sync::oneshot::channel();

@@ -45,14 +45,18 @@ class Session {
     await this.enter(await post<Me>('/login/access'));
   }
 
+  /** Where one can log out at the identity provider as well, after logging out here. */
+  farewell = $state('');
+
   async logOut(): Promise<void> {
-    await post('/logout');
+    this.farewell = (await post<{ url: string } | undefined>('/logout'))?.url ?? '';
     this.me = null;
     this.state = 'out';
   }
 
   private async enter(me: Me): Promise<void> {
     setWord(me.csrf ?? '');
+    this.farewell = '';
     this.me = me;
     if (!this.words.columns.length) {
       this.words = await get<Words>('/words').catch(() => ({ columns: [], functions: [] }));

@@ -83,7 +83,7 @@ export interface Status {
   version: string; started_at: string; now: string; well: boolean; troubles: Trouble[]; deliveries: number;
   refused: number; events: number; events_per_second: number; findings: number; rules: number;
   rules_shut_off: { rule_id: string; title: string }[]; rules_off: RuleOff[]; content_problems: string[]; log_bytes: number;
-  sockets: { kind: string; address: string; open: number; messages: number; bytes: number; refused: number; dropped: number; flaws: number }[];
+  sockets: { kind: string; address: string; open: number; messages: number; bytes: number; turned_away: number; refused: number; over_limit: number; dropped: number; flaws: number }[];
   fetchers: Fetcher[];
   lake: { commits: number; waiting_events: number; failure: string | null };
   ledger: string;
@@ -97,7 +97,7 @@ export interface SourceHealth {
   lag: number; first_seen: string; last_seen: string; last_event: string | null;
 }
 export interface Sender {
-  sender_id: string; name: string; kind: string; client_name: string | null; definition: string | null;
+  sender_id: string; name: string; kind: string; networks: string[]; client_name: string | null; definition: string | null;
   tags: string[]; rate_limit: number | null; silent_after: number | null; enabled: boolean;
   created_at: string; version: number; fetcher?: Fetcher;
 }

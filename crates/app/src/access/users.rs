@@ -36,11 +36,46 @@ impl Floor {
         paging: &Paging,
     ) -> Result<Page<Identity>, Failure> {
         caller.in_person()?;
-        let all =
-            self.0.ledger.identities().list(caller.user.user_id).await.map_err(from_ledger)?;
+        self.identities_page(caller.user.user_id, paging).await
+    }
+
+    /// Whom identity providers vouch for as a user, the oldest first.
+    pub async fn identities_of(
+        &self,
+        caller: &Caller,
+        id: UserId,
+        paging: &Paging,
+    ) -> Result<Page<Identity>, Failure> {
+        caller.may(Permission::Users)?;
+        caller.in_person()?;
+        self.0.ledger.users().get(id).await.map_err(from_ledger)?;
+        self.identities_page(id, paging).await
+    }
+
+    async fn identities_page(
+        &self,
+        id: UserId,
+        paging: &Paging,
+    ) -> Result<Page<Identity>, Failure> {
+        let all = self.0.ledger.identities().list(id).await.map_err(from_ledger)?;
         let by =
             |one: &Identity| format!("{:020} {} {}", one.created_at.0, one.issuer, one.subject);
         Page::of(all, "identities", paging, by).map_err(from_ledger)
+    }
+
+    /// Unlinks a user from all identity providers: they come in otherwise from then on, or not at all. An
+    /// admin who has no other way in does not shut themselves out.
+    pub async fn unlink(&self, caller: &Caller, id: UserId) -> Result<(), Failure> {
+        let actor = caller.may(Permission::Users)?;
+        caller.in_person()?;
+        let user = self.0.ledger.users().get(id).await.map_err(from_ledger)?;
+        let own = id == caller.user.user_id;
+        if own && !user.has_password && self.passkeys_of(id).await?.is_empty() {
+            let message = "this is the only way in that you have: nobody could log in as you";
+            return Err(Failure::new(Kind::Conflict, message).hint("make a passkey first"));
+        }
+        let identities = self.0.ledger.identities();
+        identities.unlink(actor, crate::now(), id).await.map(drop).map_err(from_ledger)
     }
 
     /// All users, by login.

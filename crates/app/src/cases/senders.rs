@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use collect::{Delivery, Intake as _, Position, Receipt, Refusal, Tag};
+use collect::sockets::Network;
+use collect::{Allowance, Delivery, Intake as _, Position, Receipt, Refusal, Tag};
 use ledger::{Page, Paging, Sender, SenderForm, SenderId, SourceHealth};
 use model::{Digest, Micros};
 
@@ -41,14 +42,10 @@ pub struct Delivering {
 
 impl Delivering {
     fn new(sender: Sender) -> Self {
-        let tag = |text: &String| {
-            let (name, value) = text.split_once('=').unwrap_or((text, ""));
-            Tag { name: name.into(), value: value.into() }
-        };
         Self {
             name: sender.form.name.as_str().into(),
             definition: sender.form.definition.as_deref().map(Into::into),
-            tags: sender.form.tags.iter().map(tag).collect(),
+            tags: tags(&sender.form),
             sender: Arc::new(sender),
         }
     }
@@ -62,6 +59,15 @@ impl Delivering {
     pub fn is_enabled(&self) -> bool {
         self.sender.form.enabled
     }
+}
+
+/// A sender's tags as its deliveries carry them.
+pub(crate) fn tags(form: &SenderForm) -> Arc<[Tag]> {
+    let tag = |text: &String| {
+        let (name, value) = text.split_once('=').unwrap_or((text, ""));
+        Tag { name: name.into(), value: value.into() }
+    };
+    form.tags.iter().map(tag).collect()
 }
 
 /// What a sender delivers at once.
@@ -81,13 +87,8 @@ pub struct Load {
 #[derive(Default)]
 pub(crate) struct Gate {
     known: Mutex<HashMap<Digest, (Instant, Option<Delivering>)>>,
-    spent: Mutex<HashMap<String, Bucket>>,
-}
-
-/// Events that a sender may deliver at once, and when that was true.
-struct Bucket {
-    left: f64,
-    at: Instant,
+    /// Shared with the sockets.
+    pub(crate) allowance: Arc<Allowance>,
 }
 
 impl Gate {
@@ -109,29 +110,6 @@ impl Gate {
             known.clear();
         }
         known.insert(digest, (Instant::now(), delivering));
-    }
-
-    /// Takes events out of a sender's allowance, or says how long to wait. A delivery that is larger
-    /// than a second's allowance is taken when the allowance is whole, and paid for afterwards.
-    fn spend(
-        &self,
-        sender: &str,
-        rate: Option<u64>,
-        events: u64,
-        now: Instant,
-    ) -> Result<(), Duration> {
-        let Some(rate) = rate.map(|rate| rate.max(1) as f64) else { return Ok(()) };
-        let mut spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
-        let bucket = spent.entry(sender.to_owned()).or_insert(Bucket { left: rate, at: now });
-        let earned = now.saturating_duration_since(bucket.at).as_secs_f64() * rate;
-        bucket.left = (bucket.left + earned).min(rate);
-        bucket.at = now;
-        let need = (events as f64).min(rate);
-        if bucket.left < need {
-            return Err(Duration::from_secs_f64(((need - bucket.left) / rate).clamp(0.05, 60.0)));
-        }
-        bucket.left -= events as f64;
-        Ok(())
     }
 }
 
@@ -159,9 +137,8 @@ impl Floor {
     pub async fn deliver(&self, from: &Delivering, load: Load) -> Result<Receipt, Refusal> {
         let lines = || load.bytes.iter().filter(|byte| **byte == b'\n').count() as u64 + 1;
         let events = load.events.unwrap_or_else(lines);
-        if let Err(retry_after) =
-            self.0.gate.spend(&from.name, from.sender.form.rate_limit, events, Instant::now())
-        {
+        let (allowance, rate) = (&self.0.gate.allowance, from.sender.form.rate_limit);
+        if let Err(retry_after) = allowance.spend(&from.name, rate, events, Instant::now()) {
             self.0.figures.refused.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             return Err(Refusal::Full { what: collect::Full::Allowance, retry_after });
         }
@@ -213,9 +190,10 @@ impl Floor {
         form: &SenderForm,
     ) -> Result<SenderMade, Failure> {
         let actor = caller.may(Permission::Senders)?;
-        self.known_definition(form)?;
+        let form = self.sound(form)?;
         let senders = self.0.ledger.senders();
-        let sender = senders.add(actor, crate::now(), form).await.map_err(from_ledger)?;
+        let sender = senders.add(actor, crate::now(), &form).await.map_err(from_ledger)?;
+        self.sockets_know().await;
         let (token, digest) = sender_token()?;
         senders
             .add_token(actor, crate::now(), sender.sender_id, digest, None)
@@ -233,9 +211,12 @@ impl Floor {
         form: &SenderForm,
     ) -> Result<Sender, Failure> {
         let actor = caller.may(Permission::Senders)?;
-        self.known_definition(form)?;
+        let form = self.sound(form)?;
         let senders = self.0.ledger.senders();
-        senders.change(actor, crate::now(), id, expected, form).await.map_err(from_ledger)
+        let changed = senders.change(actor, crate::now(), id, expected, &form).await;
+        let changed = changed.map_err(from_ledger)?;
+        self.sockets_know().await;
+        Ok(changed)
     }
 
     /// Gives a sender another token. Those before it work until `retire`.
@@ -254,33 +235,25 @@ impl Floor {
         Ok(token)
     }
 
-    fn known_definition(&self, form: &SenderForm) -> Result<(), Failure> {
-        let Some(name) = &form.definition else { return Ok(()) };
-        let stages = self.0.stages();
-        if stages.normalizer.definitions().iter().any(|known| *known.name == **name) {
-            return Ok(());
+    /// A sender as a person described it, spelled as it is kept; or what is wrong with it.
+    fn sound(&self, form: &SenderForm) -> Result<SenderForm, Failure> {
+        if let Some(name) = &form.definition {
+            let stages = self.0.stages();
+            if !stages.normalizer.definitions().iter().any(|known| *known.name == **name) {
+                let message = format!("there is no source definition `{}`", model::inert(name));
+                let hint = "`watchfloor sources list` names them all";
+                return Err(Failure::new(Kind::Usage, message).hint(hint));
+            }
         }
-        let message = format!("there is no source definition `{}`", model::inert(name));
-        Err(Failure::new(Kind::Usage, message).hint("`watchfloor sources list` names them all"))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-
-    #[test]
-    fn an_allowance_is_spent_and_earned_again() {
-        let gate = Gate::default();
-        let start = Instant::now();
-        assert_eq!(gate.spend("web", Some(100), 60, start), Ok(()));
-        let wait = gate.spend("web", Some(100), 60, start).unwrap_err();
-        assert_eq!(wait, Duration::from_millis(200));
-        assert_eq!(gate.spend("web", Some(100), 60, start + wait), Ok(()));
-        // More than a second's worth goes through once, and is then paid for.
-        assert_eq!(gate.spend("web", Some(100), 250, start + Duration::from_secs(5)), Ok(()));
-        assert!(gate.spend("web", Some(100), 1, start + Duration::from_secs(6)).is_err());
-        assert_eq!(gate.spend("web", Some(100), 1, start + Duration::from_millis(6_600)), Ok(()));
+        let spelled = |text: &String| match text.trim().parse::<Network>() {
+            Ok(network) => Ok(network.to_string()),
+            Err(error) => {
+                Err(Failure::new(Kind::Usage, model::inert(&error.to_string()).into_owned()))
+            }
+        };
+        let networks = form.networks.iter().map(spelled).collect::<Result<_, _>>()?;
+        // Names in certificates are the same in either case.
+        let client_name = form.client_name.as_ref().map(|name| name.to_lowercase());
+        Ok(SenderForm { networks, client_name, ..form.clone() })
     }
 }

@@ -44,6 +44,7 @@ pub(crate) fn run(inner: &Arc<Inner>) {
         if closing || heard.is_none_or(|last| last.elapsed() >= HEARD) {
             heard = Some(Instant::now());
             said(inner, "sources", sources(inner));
+            said(inner, "senders", inner.runtime.block_on(super::listeners::know(inner)));
             said(inner, "rules", rules(inner));
             said(inner, "rules", inner.runtime.block_on(save_shut_off(inner)));
         }

@@ -69,6 +69,8 @@ pub(crate) struct Inner {
     pub(crate) found: Position,
     pub(crate) costs: Costs,
     pub(crate) listeners: Mutex<Vec<(SocketKind, Listener)>>,
+    /// Held while sockets are told who is known, so that what was read last is said last.
+    pub(crate) roster: tokio::sync::Mutex<()>,
     pub(crate) fetchers: Fetchers,
     pub(crate) gate: Gate,
     /// Turns to ask the lake.
@@ -197,6 +199,7 @@ impl Floor {
             found,
             costs: Costs::default(),
             listeners: Mutex::default(),
+            roster: tokio::sync::Mutex::default(),
             fetchers: Fetchers::default(),
             gate: Gate::default(),
             asking: Arc::new(Semaphore::new(AT_ONCE)),

@@ -1,4 +1,8 @@
 //! The sockets of a floor: syslog over UDP, TCP and TLS, and RELP.
+//!
+//! Their senders show no token: they are known by the name in their certificate or by their address. Who is
+//! unknown is the sender that has the name of the socket's kind; nobody need have made it, and whoever
+//! makes it says by it what holds of strangers.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -6,9 +10,14 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use collect::Intake;
-use collect::sockets::{Limits, Listen, Listener, Protocol, Sender, Senders, Tls, TlsFiles};
+use collect::sockets::{
+    ClientCertificates, Known, Limits, Listen, Listener, Protocol, Sender, Senders, Tls, TlsFiles,
+};
+use ledger::SenderForm;
 
-use super::floor::Floor;
+use super::everything;
+use super::floor::{Floor, Inner};
+use crate::cases::tags;
 use crate::failure::{Failure, Kind};
 
 /// How long listeners may take to read what was sent to them before the floor closed.
@@ -61,6 +70,17 @@ pub struct Socket {
     pub address: SocketAddr,
 }
 
+/// The certificates of sockets, in PEM.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SocketFiles {
+    /// The server's chain.
+    pub certificate: PathBuf,
+    /// Its key.
+    pub key: PathBuf,
+    /// The authority whose certificates clients may show; they are not asked without one.
+    pub client_authority: Option<PathBuf>,
+}
+
 /// The figures of a socket.
 #[derive(Debug, Clone, serde::Serialize, schemars::JsonSchema)]
 pub struct SocketStatus {
@@ -74,28 +94,39 @@ pub struct SocketStatus {
     pub messages: u64,
     /// Bytes received.
     pub bytes: u64,
+    /// Connections that were turned away: too many, or of nobody that may send.
+    pub turned_away: u64,
+    /// TLS handshakes that failed.
+    pub handshakes_failed: u64,
     /// Offers that the log refused; they were made again.
     pub refused: u64,
-    /// Messages that are lost: over UDP the kernel had no room, or a stop gave them up.
+    /// Messages that came faster than their sender may deliver: it was made to wait, or over UDP they are
+    /// lost.
+    pub over_limit: u64,
+    /// Messages that are lost: over UDP the kernel had no room, or their sender may deliver no more or
+    /// nothing at all; or a stop gave them up.
     pub dropped: u64,
     /// What was wrong with messages.
     pub flaws: u64,
 }
 
 impl Floor {
-    /// Listens on a socket; says where, which matters when the port was 0. `files` are the certificate
-    /// chain and its key, in PEM, for what is spoken over TLS.
+    /// Listens on a socket; says where, which matters when the port was 0. `files` are for what is spoken
+    /// over TLS.
     pub async fn listen(
         &self,
         socket: Socket,
-        files: Option<&(PathBuf, PathBuf)>,
+        files: Option<&SocketFiles>,
     ) -> Result<SocketAddr, Failure> {
         let (protocol, over_tls) = socket.kind.protocol();
         let tls = match (over_tls, files) {
             (false, _) => None,
-            (true, Some((certificate, key))) => {
-                let (certificate, key) = (certificate.clone(), key.clone());
-                let tls = Tls::new(TlsFiles { certificate, key, clients: None });
+            (true, Some(files)) => {
+                let SocketFiles { certificate, key, client_authority } = files.clone();
+                // Who shows none is a stranger, and may be one that is known by its address.
+                let clients =
+                    client_authority.map(|issuers| ClientCertificates { issuers, required: false });
+                let tls = Tls::new(TlsFiles { certificate, key, clients });
                 let tls = tls.map_err(|e| Failure::new(Kind::Usage, e.to_string()))?;
                 Some(Arc::new(tls))
             }
@@ -105,12 +136,14 @@ impl Floor {
                     .hint("name one with --certificate and --key, or leave --plain out"));
             }
         };
+        let _roster = self.0.roster.lock().await;
         let listen = Listen {
             name: socket.kind.name().into(),
             address: socket.address,
             protocol,
             tls,
-            senders: Senders::all(Sender::named(socket.kind.name())),
+            senders: known(socket.kind, &registered(&self.0).await?),
+            allowance: Arc::clone(&self.0.gate.allowance),
             limits: Limits::default(),
         };
         let intake: Arc<dyn Intake> = Arc::new(self.door(socket.kind != SocketKind::SyslogUdp));
@@ -122,6 +155,13 @@ impl Floor {
         Ok(address)
     }
 
+    /// Tells the sockets who is known, after it changed. What fails is tried again by the clock.
+    pub(crate) async fn sockets_know(&self) {
+        if let Err(failure) = know(&self.0).await {
+            tracing::warn!(failure = failure.message, "the sockets were not told who is known");
+        }
+    }
+
     /// Reads what was sent to the sockets, and closes them.
     pub(crate) async fn stop_listening(&self) {
         let all = {
@@ -129,9 +169,9 @@ impl Floor {
             std::mem::take(&mut *listeners)
         };
         for (kind, listener) in all {
-            let stats = listener.shutdown(DRAIN).await;
-            if stats.dropped > 0 {
-                let dropped = stats.dropped;
+            let before = listener.stats().dropped;
+            let dropped = listener.shutdown(DRAIN).await.dropped.saturating_sub(before);
+            if dropped > 0 {
                 tracing::warn!(listener = kind.name(), dropped, "messages were given up");
             }
         }
@@ -148,11 +188,57 @@ impl Floor {
                 open: stats.open,
                 messages: stats.messages,
                 bytes: stats.bytes,
+                turned_away: stats.turned_away,
+                handshakes_failed: stats.handshakes_failed,
                 refused: stats.refused,
+                over_limit: stats.over_limit,
                 dropped: stats.dropped + stats.kernel_dropped,
                 flaws: stats.flaws,
             }
         });
         told.collect()
     }
+}
+
+/// Tells the sockets who is known.
+pub(crate) async fn know(inner: &Inner) -> Result<(), Failure> {
+    let _roster = inner.roster.lock().await;
+    let listens = || inner.listeners.lock().unwrap_or_else(PoisonError::into_inner);
+    if listens().is_empty() {
+        return Ok(());
+    }
+    let registered = registered(inner).await?;
+    for (kind, listener) in listens().iter() {
+        listener.know(known(*kind, &registered));
+    }
+    Ok(())
+}
+
+/// The senders that people made, in the order in which they did.
+async fn registered(inner: &Inner) -> Result<Vec<SenderForm>, Failure> {
+    let senders = inner.ledger.senders();
+    let all = everything(|from| senders.list(from)).await?;
+    Ok(all.into_iter().map(|sender| sender.form).collect())
+}
+
+/// Who is known on a socket of this kind.
+fn known(kind: SocketKind, registered: &[SenderForm]) -> Senders {
+    let sender = |form: &SenderForm| Sender {
+        id: form.name.as_str().into(),
+        definition: form.definition.as_deref().map(Into::into),
+        tags: tags(form),
+        rate_limit: form.rate_limit,
+        enabled: form.enabled,
+    };
+    let mut known = Vec::new();
+    for form in registered {
+        // What the ledger keeps was read as a range before.
+        let networks = form.networks.iter().filter_map(|text| text.parse().ok());
+        let names = form.client_name.as_deref().map(|name| Known::Certificate(name.into()));
+        let by = networks.map(Known::Network).chain(names);
+        known.extend(by.map(|by| (by, sender(form))));
+    }
+    let strangers = registered.iter().find(|form| form.name == kind.name()).map(sender);
+    let strangers = strangers.unwrap_or_else(|| Sender::named(kind.name()));
+    Senders { known, others: Some(strangers) }
 }

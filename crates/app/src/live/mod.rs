@@ -30,7 +30,7 @@ pub use figures::{LineHealth, Notice, Trouble};
 pub(crate) use floor::blocking;
 pub use floor::{Floor, FloorOptions, Status};
 pub use keeper::KeeperHealth;
-pub use listeners::{Socket, SocketKind, SocketStatus};
+pub use listeners::{Socket, SocketFiles, SocketKind, SocketStatus};
 pub(crate) use own::{Edit, Edited, edit as edit_rule, saved, sound, version};
 pub(crate) use switch::{Switch, switch as switch_rule};
 

@@ -51,6 +51,7 @@ pub(crate) fn run(ground: &Ground, args: Serve, door: Door<'_>) -> Result<ExitCo
         listen: args.listen,
         config: args.config,
         encryption,
+        client_authority: args.client_authority,
     };
     door(options, &|opened| said(ground, opened))?;
     Ok(ExitCode::SUCCESS)

@@ -124,7 +124,7 @@ pub(super) async fn serve(
     };
     let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
     let identity = shown.map(Identity::of);
-    let Some(source) = desk.source(peer, identity.as_ref()) else {
+    let Some(source) = desk.source(peer, identity) else {
         desk.counts.turned_away.fetch_add(1, Relaxed);
         return;
     };

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use socket2::{Domain, Socket, Type};
@@ -16,7 +16,7 @@ use tokio::time::{sleep, timeout};
 use super::connection::{Places, serve};
 use super::desk::{Desk, Phase};
 use super::stats::{Counts, Stats};
-use super::{Listen, Protocol, Tls, udp};
+use super::{Listen, Protocol, Senders, Tls, udp};
 use crate::{Clock, Intake};
 
 /// Connections that the kernel holds until they are accepted.
@@ -74,7 +74,7 @@ impl Listener {
         intake: Arc<dyn Intake>,
         clock: Clock,
     ) -> Result<Self, ListenError> {
-        let Listen { name, address, protocol, tls, senders, limits } = listen;
+        let Listen { name, address, protocol, tls, senders, allowance, limits } = listen;
         if protocol == Protocol::SyslogUdp && tls.is_some() {
             return Err(ListenError::TlsOverUdp { name });
         }
@@ -100,7 +100,8 @@ impl Listener {
             protocol,
             tls: tls.is_some(),
             limits,
-            senders,
+            senders: RwLock::new(Arc::new(senders)),
+            allowance,
             intake,
             clock,
             counts,
@@ -116,6 +117,13 @@ impl Listener {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Says anew who may send. It holds for what is handed in from now on, also over connections that are
+    /// open.
+    pub fn know(&self, senders: Senders) {
+        let senders = Arc::new(senders);
+        *self.desk.senders.write().unwrap_or_else(PoisonError::into_inner) = senders;
     }
 
     /// Its figures.

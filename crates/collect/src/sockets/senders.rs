@@ -1,7 +1,7 @@
 //! Who sends: from a peer's address or certificate to the sender that the configuration knows.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -17,12 +17,17 @@ pub struct Sender {
     pub definition: Option<Arc<str>>,
     /// What is said of everything that it sends.
     pub tags: Arc<[Tag]>,
+    /// Events a second that are taken from it.
+    pub rate_limit: Option<u64>,
+    /// False when nothing is taken from it.
+    pub enabled: bool,
 }
 
 impl Sender {
     /// A sender of which nothing but its id is known.
     pub fn named(id: impl Into<Arc<str>>) -> Self {
-        Self { id: id.into(), definition: None, tags: Arc::new([]) }
+        let tags = Arc::new([]);
+        Self { id: id.into(), definition: None, tags, rate_limit: None, enabled: true }
     }
 }
 
@@ -41,8 +46,8 @@ pub enum Known {
 /// The senders of a listener.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Senders {
-    /// Who is known, and by what. A certificate says more than an address, a smaller range more
-    /// than a larger; among equals the first wins.
+    /// Who is known, and by what. A certificate says more than an address, its whole name more than one
+    /// with a star, a smaller range more than a larger; among equals the first wins.
     pub known: Vec<(Known, Sender)>,
     /// Everybody else; none when they are turned away.
     pub others: Option<Sender>,
@@ -54,21 +59,26 @@ impl Senders {
         Self { known: Vec::new(), others: Some(sender) }
     }
 
-    /// Who a peer is; none when it is nobody that may send.
+    /// Who a peer is; none when it is nobody that may send. One that is shut off is nobody, whatever wider
+    /// range it is in.
     pub fn of(&self, peer: IpAddr, identity: Option<&Identity>) -> Option<&Sender> {
         let peer = peer.to_canonical();
         let weight = |known: &Known| match known {
             Known::Network(network) if network.contains(peer) => Some(network.prefix),
-            Known::Certificate(name) if identity?.has_name(name) => Some(u8::MAX - 1),
+            Known::Certificate(name) if identity?.has_name(name) => {
+                Some(u8::MAX - if name.starts_with("*.") { 2 } else { 1 })
+            }
             Known::Fingerprint(print) if identity?.fingerprint == *print => Some(u8::MAX),
             _ => None,
         };
         let known = self.known.iter().rev().filter_map(|(k, sender)| Some((weight(k)?, sender)));
-        known.max_by_key(|(weight, _)| *weight).map(|(_, sender)| sender).or(self.others.as_ref())
+        let closest = known.max_by_key(|(weight, _)| *weight).map(|(_, sender)| sender);
+        closest.or(self.others.as_ref()).filter(|sender| sender.enabled)
     }
 }
 
-/// A range of addresses: `10.0.0.0/8`, `2001:db8::/32`, or one address.
+/// A range of addresses: `10.0.0.0/8`, `2001:db8::/32`, or one address. What stands behind the prefix says
+/// nothing and is zero.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Network {
     /// As IPv6, in which an IPv4 address is a mapped one.
@@ -86,9 +96,13 @@ pub struct NetworkError(String);
 impl Network {
     /// True when the address is in the range. An IPv4 address is the same when it is mapped.
     pub fn contains(&self, address: IpAddr) -> bool {
-        let mask = u128::MAX.checked_shl(128 - u32::from(self.prefix)).unwrap_or(0);
-        self.four == address.to_canonical().is_ipv4() && bits(address) & mask == self.bits & mask
+        let alike = bits(address) & mask(self.prefix) == self.bits;
+        alike && self.four == address.to_canonical().is_ipv4()
     }
+}
+
+fn mask(prefix: u8) -> u128 {
+    u128::MAX.checked_shl(128 - u32::from(prefix)).unwrap_or(0)
 }
 
 fn bits(address: IpAddr) -> u128 {
@@ -114,14 +128,22 @@ impl FromStr for Network {
         if prefix > whole {
             return Err(error());
         }
-        Ok(Self { bits: bits(address), prefix: before + prefix, four: address.is_ipv4() })
+        let (four, prefix) = (address.is_ipv4(), before + prefix);
+        Ok(Self { bits: bits(address) & mask(prefix), prefix, four })
     }
 }
 
 impl fmt::Display for Network {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let address = IpAddr::V6(Ipv6Addr::from_bits(self.bits)).to_canonical();
-        write!(f, "{address}/{}", if self.four { self.prefix - 96 } else { self.prefix })
+        let address = Ipv6Addr::from_bits(self.bits);
+        match self.four {
+            // `0.0.0.0/0` has no bits that would tell it from IPv6.
+            true => {
+                let address = Ipv4Addr::from_bits(self.bits as u32);
+                write!(f, "{address}/{}", self.prefix - 96)
+            }
+            false => write!(f, "{address}/{}", self.prefix),
+        }
     }
 }
 
@@ -149,7 +171,16 @@ mod tests {
         assert!(!six.contains("2001:db8:8000::1".parse().unwrap()));
         let everything: Network = "::/0".parse().unwrap();
         assert!(everything.contains("fe80::1".parse().unwrap()));
-        assert_eq!(ten.to_string(), "10.0.0.0/8");
+        for (text, told) in [
+            ("10.1.2.3/8", "10.0.0.0/8"),
+            ("192.0.2.7", "192.0.2.7/32"),
+            ("::ffff:192.0.2.7", "192.0.2.7/32"),
+            ("0.0.0.0/0", "0.0.0.0/0"),
+            ("2001:DB8::1/32", "2001:db8::/32"),
+            ("::/0", "::/0"),
+        ] {
+            assert_eq!(text.parse::<Network>().unwrap().to_string(), told);
+        }
         for wrong in ["10.0.0.0/33", "10.0.0/8", "::/129", "x", "10.0.0.0/", "10.0.0.0/-1"] {
             assert!(wrong.parse::<Network>().is_err(), "{wrong}");
         }
@@ -164,6 +195,7 @@ mod tests {
                 (network("10.1.0.0/16"), Sender::named("branch")),
                 (network("10.1.0.0/16"), Sender::named("branch again")),
                 (Known::Certificate("*.Example.com".into()), Sender::named("named")),
+                (Known::Certificate("db.example.com".into()), Sender::named("to the letter")),
                 (Known::Fingerprint([7; 32]), Sender::named("printed")),
             ],
             others: None,
@@ -174,9 +206,16 @@ mod tests {
         assert_eq!(id(&senders, "10.2.0.1", None), Some("inside"));
         assert_eq!(id(&senders, "::ffff:10.1.0.1", None), Some("branch"));
         assert_eq!(id(&senders, "10.1.0.1", Some(&named)), Some("named"));
+        let exact = Identity::new(vec!["DB.example.com".to_owned()], [0; 32]);
+        assert_eq!(id(&senders, "10.1.0.1", Some(&exact)), Some("to the letter"));
         assert_eq!(id(&senders, "192.0.2.1", Some(&printed)), Some("printed"));
         assert_eq!(id(&senders, "192.0.2.1", Some(&other)), None);
-        let open = Senders { others: Some(Sender::named("anybody")), ..senders };
+        let mut open = Senders { others: Some(Sender::named("anybody")), ..senders };
         assert_eq!(id(&open, "192.0.2.1", None), Some("anybody"));
+        // One that is shut off does not come in by a wider range, nor as anybody.
+        open.known[1].1.enabled = false;
+        assert_eq!(id(&open, "10.1.0.1", None), None);
+        assert_eq!(id(&open, "10.1.0.1", Some(&named)), Some("named"));
+        assert_eq!(id(&open, "10.2.0.1", None), Some("inside"));
     }
 }

@@ -34,8 +34,12 @@ pub struct Stats {
     pub deliveries: u64,
     /// Offers that were refused. They are made again, so that none is a loss.
     pub refused: u64,
-    /// Messages that are lost: given up when the receiver was stopped, or of nobody that may send.
+    /// Messages that are lost: given up when the receiver was stopped, of nobody that may send, or (UDP)
+    /// more than their sender may deliver.
     pub dropped: u64,
+    /// Messages that came faster than their sender may deliver: it was made to wait, or (UDP) they are
+    /// lost.
+    pub over_limit: u64,
     /// Messages that the kernel had no room for (UDP).
     pub kernel_dropped: u64,
     /// Bytes of the kernel's buffer, as it is (UDP). Linux tells twice what it was asked for.
@@ -75,6 +79,7 @@ pub(super) struct Counts {
     pub(super) deliveries: AtomicU64,
     pub(super) refused: AtomicU64,
     pub(super) dropped: AtomicU64,
+    pub(super) over_limit: AtomicU64,
     pub(super) kernel_dropped: AtomicU64,
     pub(super) receive_buffer: AtomicU64,
     pub(super) flaws: AtomicU64,
@@ -126,6 +131,7 @@ impl Counts {
             deliveries: self.deliveries.load(Relaxed),
             refused: self.refused.load(Relaxed),
             dropped: self.dropped.load(Relaxed),
+            over_limit: self.over_limit.load(Relaxed),
             kernel_dropped: self.kernel_dropped.load(Relaxed),
             receive_buffer: self.receive_buffer.load(Relaxed),
             flaws: self.flaws.load(Relaxed),

@@ -40,6 +40,7 @@ pub(crate) fn listen(protocol: Protocol) -> Listen {
         protocol,
         tls: None,
         senders: Senders::all(Sender::named("anybody")),
+        allowance: Arc::default(),
         limits: Limits::default(),
     }
 }

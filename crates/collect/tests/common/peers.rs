@@ -40,7 +40,8 @@ impl Program {
         if let Some(root) = &self.root {
             let libraries = root.join("usr/lib/x86_64-linux-gnu");
             let more = root.join("usr/lib/syslog-ng");
-            let paths = [libraries, more.clone(), more.join("3.38")];
+            let old = root.join("lib/x86_64-linux-gnu");
+            let paths = [libraries, old, more.clone(), more.join("3.38")];
             command.env("LD_LIBRARY_PATH", env::join_paths(paths).unwrap());
             command.env("SYSLOGNG_PREFIX", root.join("usr"));
         }

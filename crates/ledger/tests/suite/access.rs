@@ -388,6 +388,30 @@ async fn identities_say_as_whom_somebody_comes_in(house: House) {
     }
     let more = identities.link(&alice(), at(5), root, ("https://login", "more")).await.unwrap_err();
     assert_eq!(more.kind(), ErrorKind::Invalid);
+    // Unlinked, they come in by none, and sessions that began so end.
+    let sessions = house.ledger.sessions();
+    for (name, factor) in [("by provider", "oidc"), ("by password", "password")] {
+        let session = NewSession {
+            digest: digest(name),
+            user: root,
+            factors: vec![factor.to_owned()],
+            address: None,
+            agent: String::new(),
+            idle: 30 * MINUTE,
+            expires: at(3_600),
+        };
+        sessions.begin(at(5), &session).await.unwrap();
+    }
+    assert_eq!(identities.unlink(&alice(), at(6), root).await, Ok(20));
+    assert_eq!(identities.list(root).await, Ok(vec![]));
+    assert_eq!(identities.user(other.0, other.1).await, Ok(None));
+    assert_eq!(identities.user(one.0, one.1).await, Ok(Some(vera.clone())));
+    let left = sessions.list(root, at(6)).await.unwrap();
+    assert_eq!(left.iter().map(|s| s.factors.concat()).collect::<Vec<_>>(), ["password"]);
+    assert_eq!(identities.unlink(&alice(), at(6), root).await, Ok(0));
+    let filter = AuditFilter { action: Some("identity.unlink".into()), ..AuditFilter::default() };
+    let told = house.ledger.audit().list(&filter, &Paging::first(500)).await.unwrap();
+    assert_eq!(told.items.len(), 20);
     // An address that several have is nobody's.
     assert_eq!(users.by_email("vera@X.ORG ").await, Ok(vec![vera.clone()]));
     for login in ["a", "b"] {
@@ -396,7 +420,7 @@ async fn identities_say_as_whom_somebody_comes_in(house: House) {
     }
     assert_eq!(users.by_email("same@x.org").await.unwrap().len(), 2);
     assert_eq!(users.by_email("%@x.org").await, Ok(vec![]));
-    let filter = AuditFilter { action: Some("identity.".into()), ..AuditFilter::default() };
+    let filter = AuditFilter { action: Some("identity.link".into()), ..AuditFilter::default() };
     let told = house.ledger.audit().list(&filter, &Paging::first(100)).await.unwrap();
     assert_eq!(told.items.len(), 21);
 }

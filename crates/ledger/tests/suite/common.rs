@@ -234,7 +234,7 @@ pub(crate) fn incident(number: u64, alerts: &[u64]) -> Incident {
         risk_parts: Vec::new(),
         alert_ids: alerts.iter().map(|n| alert_id(*n)).collect(),
         finding_count: alerts.len() as u64,
-        first_time: at(0),
+        first_time: at(alerts.first().map_or(0, |n| *n as i64)),
         last_time: at(100),
         entities: Vec::new(),
         tactics: Vec::new(),

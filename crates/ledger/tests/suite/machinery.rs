@@ -33,6 +33,7 @@ fn form(name: &str) -> SenderForm {
     SenderForm {
         name: name.to_owned(),
         kind: "syslog".to_owned(),
+        networks: Vec::new(),
         client_name: None,
         definition: None,
         tags: vec!["dmz".to_owned()],
@@ -59,6 +60,24 @@ async fn senders_have_names_of_their_own(house: House) {
     senders.add(&alice(), at(1), &form("b")).await.unwrap();
     assert_eq!(senders.by_client_name("fw.example").await.unwrap(), Some(one.clone()));
     assert_eq!(senders.by_client_name("other").await.unwrap(), None);
+    let networks = vec!["192.0.2.0/24".to_owned(), "10.0.0.0/8".to_owned()];
+    let near = SenderForm { networks, ..form("near") };
+    let near = senders.add(&alice(), at(1), &near).await.unwrap();
+    assert_eq!(near.form.networks, ["10.0.0.0/8", "192.0.2.0/24"]);
+    let taken = |name: &str| SenderForm { networks: vec!["10.0.0.0/8".to_owned()], ..form(name) };
+    let refused = [
+        senders.add(&alice(), at(1), &taken("far")).await.unwrap_err(),
+        senders.change(&alice(), at(1), one.sender_id, None, &taken("fw")).await.unwrap_err(),
+    ];
+    for refused in refused {
+        assert!(matches!(refused, LedgerError::Exists { field: "networks", .. }), "{refused:?}");
+    }
+    // It keeps its own, and what it lets go is free.
+    let same = SenderForm { enabled: false, ..near.form.clone() };
+    senders.change(&alice(), at(2), near.sender_id, None, &same).await.unwrap();
+    senders.change(&alice(), at(3), near.sender_id, None, &form("near")).await.unwrap();
+    let far = senders.add(&alice(), at(4), &taken("far")).await.unwrap();
+    assert_eq!(senders.get(far.sender_id).await.unwrap().form.networks, ["10.0.0.0/8"]);
     let off = SenderForm { enabled: false, ..certified };
     let off = senders.change(&alice(), at(2), one.sender_id, Some(1), &off).await.unwrap();
     assert_eq!((off.version, off.form.enabled), (2, false));
@@ -68,7 +87,7 @@ async fn senders_have_names_of_their_own(house: House) {
     let zero = SenderForm { rate_limit: Some(0), ..form("z") };
     assert_eq!(senders.add(&alice(), at(4), &zero).await.unwrap_err().kind(), ErrorKind::Invalid);
     let names: Vec<_> = senders.list(0).await.unwrap().into_iter().map(|s| s.form.name).collect();
-    assert_eq!(names, ["fw", "a", "b"]);
+    assert_eq!(names, ["fw", "a", "b", "near", "far"]);
 }
 
 async fn tokens_are_rotated(house: House) {

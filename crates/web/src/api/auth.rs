@@ -52,7 +52,9 @@ pub(crate) async fn log_out(
     came: Came,
 ) -> Result<LoggedOut, Problem> {
     floor.log_out(&came.caller, &came.token).await?;
-    Ok(LoggedOut { cookie: cookie(secure, "", 0) })
+    let cookie = cookie(secure, "", 0);
+    let at_provider = floor.farewell(&came.caller).await.map(|url| Farewell { url });
+    Ok(LoggedOut { cookie, at_provider })
 }
 
 /// Who the caller is and what they may do.
@@ -115,16 +117,31 @@ impl Answers for LoggedIn {
 /// A session has ended.
 pub(crate) struct LoggedOut {
     cookie: String,
+    at_provider: Option<Farewell>,
+}
+
+/// The session has ended here; at the identity provider by which it began, another goes on.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Farewell {
+    /// Where a browser goes to end that one as well (OpenID Connect RP-Initiated Logout 1.0).
+    url: String,
 }
 
 impl IntoResponse for LoggedOut {
     fn into_response(self) -> Response {
-        with_cookie(StatusCode::NO_CONTENT.into_response(), &self.cookie)
+        let response = match self.at_provider {
+            None => StatusCode::NO_CONTENT.into_response(),
+            Some(farewell) => Json(farewell).into_response(),
+        };
+        with_cookie(response, &self.cookie)
     }
 }
 
 impl Answers for LoggedOut {
     fn tell(to: &mut Operation<'_>) {
+        let schema = to.answered::<Farewell>();
+        let content = json!({ "application/json": { "schema": schema } });
+        to.answers(StatusCode::OK, Some(content), cookie_header());
         to.answers(StatusCode::NO_CONTENT, None, cookie_header());
     }
 }

@@ -23,23 +23,29 @@ pub(crate) struct SenderBody {
     /// Its name, its own.
     #[schemars(length(min = 1, max = 300))]
     name: String,
-    /// By what way it delivers; `http` unless said.
-    #[serde(default = "http")]
-    kind: String,
+    /// By what way it delivers; unless said, `socket` when an address or a certificate says who it is, else
+    /// `http`.
+    kind: Option<String>,
+    /// Addresses and ranges (`192.0.2.7`, `10.1.0.0/16`, `2001:db8::/32`) from which it delivers over syslog or
+    /// RELP. The smallest range that an address is in says who it is.
+    #[serde(default)]
+    #[schemars(length(max = 100))]
+    networks: Vec<String>,
+    /// The name in the certificate that it shows on TLS sockets: a DNS name of its subjectAltName, or the common
+    /// name of its subject. `*.example.com` is any one label in front. It says more than an address.
     client_name: Option<String>,
+    /// The source definition of what it sends, for records that none recognises.
     definition: Option<String>,
+    /// Labels of its events and of what is found in them.
     #[serde(default)]
     tags: Vec<String>,
-    /// Events a second.
+    /// Events a second. HTTP says when to come again, TCP and RELP make it wait, of UDP what is too much is lost
+    /// and counted.
     rate_limit: Option<u64>,
     /// Seconds of silence after which an alert is raised.
     silent_after: Option<u64>,
     #[serde(default = "yes")]
     enabled: bool,
-}
-
-fn http() -> String {
-    "http".to_owned()
 }
 
 fn yes() -> bool {
@@ -48,9 +54,12 @@ fn yes() -> bool {
 
 impl SenderBody {
     fn form(self) -> SenderForm {
+        let by_itself = self.networks.is_empty() && self.client_name.is_none();
+        let kind = if by_itself { "http" } else { "socket" };
         SenderForm {
             name: self.name,
-            kind: self.kind,
+            kind: self.kind.unwrap_or_else(|| kind.to_owned()),
+            networks: self.networks,
             client_name: self.client_name,
             definition: self.definition,
             tags: self.tags,

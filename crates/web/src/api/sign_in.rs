@@ -152,6 +152,24 @@ pub(crate) async fn identities(
     Ok(Json(floor.identities(&came.caller, &page).await?))
 }
 
+pub(crate) async fn identities_of(
+    State(floor): State<Floor>,
+    came: Came,
+    Path(id): Path<UserId>,
+    Listed(Whole {}, page): Listed<Whole>,
+) -> Result<Items<Identity>, Problem> {
+    Ok(Json(floor.identities_of(&came.caller, id, &page).await?))
+}
+
+pub(crate) async fn unlink(
+    State(floor): State<Floor>,
+    came: Came,
+    Path(id): Path<UserId>,
+) -> Result<NoContent, Problem> {
+    floor.unlink(&came.caller, id).await?;
+    Ok(NoContent)
+}
+
 pub(crate) async fn by_access(
     State(floor): State<Floor>,
     ConnectInfo(from): ConnectInfo<SocketAddr>,

@@ -180,6 +180,8 @@ async fn people(walk: &mut Walk) {
     walk.to("PATCH", "/api/v1/users/{id}", &id, change).await;
     walk.to("GET", "/api/v1/users", "?limit=1", Value::Null).await;
     walk.to("DELETE", "/api/v1/users/{id}/factors", &id, Value::Null).await;
+    walk.to("GET", "/api/v1/users/{id}/identities", &id, Value::Null).await;
+    walk.to("DELETE", "/api/v1/users/{id}/identities", &id, Value::Null).await;
     walk.to("POST", "/api/v1/me/totp", "", Value::Null).await;
     walk.to("POST", "/api/v1/me/passkeys/begin", "", Value::Null).await;
     walk.to("POST", "/api/v1/login/passkey/begin", "", Value::Null).await;
@@ -191,7 +193,8 @@ async fn people(walk: &mut Walk) {
 }
 
 async fn deliveries(walk: &mut Walk) -> Vec<String> {
-    let sender = json!({ "name": "web", "tags": ["site=a"], "silent_after": 600 });
+    let sender = json!({ "name": "web", "tags": ["site=a"], "silent_after": 600,
+        "networks": ["192.0.2.7", "2001:db8::/32"], "client_name": "*.web.example" });
     let made = walk.to("POST", "/api/v1/senders", "", sender).await;
     let id = made["sender"]["sender_id"].as_str().unwrap().to_owned();
     let form = json!({ "name": "web", "rate_limit": 1000, "expected": 1 });

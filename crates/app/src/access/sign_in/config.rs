@@ -127,6 +127,7 @@ impl OpenIdForm {
             roles: roles.collect::<Result<_, String>>()?,
             default_role: self.default_role.as_deref().map(role).transpose()?,
             back: format!("{}{BACK}", floor.origin().ascii_serialization()),
+            home: format!("{}/", floor.origin().ascii_serialization()),
             outside: Outside::new(self.authority.as_deref())?,
             found: Mutex::default(),
         })

@@ -1,5 +1,6 @@
 //! OpenID Connect: the provider shows who somebody is (authorization code flow of OpenID Connect Core, with
-//! PKCE, RFC 7636, and the issuer in the answer, RFC 9207).
+//! PKCE, RFC 7636, and the issuer in the answer, RFC 9207), and where somebody logs out there (OpenID Connect
+//! RP-Initiated Logout 1.0).
 //!
 //! What must be remembered between the two halves lies sealed in a cookie of the browser that began: so an
 //! answer is of use in that browser alone, and nobody can fill the memory with logins that they never end.
@@ -26,12 +27,16 @@ use crate::access::{Caller, Token, proof};
 use crate::failure::{Failure, Kind};
 use crate::live::{Floor, from_ledger};
 
+/// As sessions name who came by a provider.
+const FACTOR: &str = "oidc";
 /// How long somebody may take at the provider.
 const PATIENCE: Micros = Micros::from_seconds(600);
 /// How long what the provider says of itself is believed.
 const FRESH: Duration = Duration::from_hours(1);
 /// Where a provider says it (OpenID Connect Discovery, 4).
 const DISCOVERY: &str = "/.well-known/openid-configuration";
+/// How long a logout here waits for what the provider says of itself.
+const FAREWELL: Duration = Duration::from_secs(2);
 /// Algorithms of ID tokens that are taken.
 const ALGORITHMS: [&str; 9] =
     ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA"];
@@ -54,6 +59,8 @@ pub(crate) struct OpenId {
     pub(super) default_role: Option<Role>,
     /// Where the provider sends people back to.
     pub(super) back: String,
+    /// Where it sends people who logged out there: the floor.
+    pub(super) home: String,
     pub(super) outside: Outside,
     pub(super) found: Mutex<Option<(Instant, Arc<Found>)>>,
 }
@@ -64,6 +71,8 @@ pub(super) struct Found {
     authorization: Url,
     token: Url,
     userinfo: Option<Url>,
+    /// Where people log out of it.
+    end_session: Option<Url>,
     keys: KeySet,
     /// Whether it takes the secret in a header; else in the body.
     basic: bool,
@@ -153,6 +162,7 @@ impl OpenId {
             authorization: must("authorization_endpoint")?,
             token: must("token_endpoint")?,
             userinfo: place("userinfo_endpoint"),
+            end_session: place("end_session_endpoint"),
             keys: KeySet::new(must("jwks_uri")?),
             basic: methods.is_none_or(|all| all.iter().any(|one| one == "client_secret_basic")),
             names_itself: told.get(flag).and_then(Value::as_bool).unwrap_or_default(),
@@ -175,6 +185,16 @@ impl OpenId {
             .append_pair("code_challenge", &challenge)
             .append_pair("code_challenge_method", "S256");
         url.into()
+    }
+
+    /// The address at the provider where somebody logs out of it, when it names one. No ID token is kept
+    /// that could say who: the provider asks them.
+    fn farewell(&self, found: &Found) -> Option<String> {
+        let mut url = found.end_session.clone()?;
+        url.query_pairs_mut()
+            .append_pair("client_id", &self.client_id)
+            .append_pair("post_logout_redirect_uri", &self.home);
+        Some(url.into())
     }
 
     /// Gives a code for tokens: the ID token, and the one by which more is told.
@@ -321,6 +341,16 @@ impl Floor {
         self.begin_flow(Some(caller.user.user_id)).await
     }
 
+    /// Where a caller who came by the identity provider can log out there as well, when it names a place. A
+    /// provider that does not answer holds up no logout.
+    pub async fn farewell(&self, caller: &Caller) -> Option<String> {
+        let session = caller.session.as_ref()?;
+        session.factors.iter().find(|factor| *factor == FACTOR)?;
+        let openid = self.0.sign_in.openid().ok()?;
+        let found = tokio::time::timeout(FAREWELL, openid.found()).await.ok()?.ok()?;
+        openid.farewell(&found)
+    }
+
     async fn begin_flow(&self, link: Option<UserId>) -> Result<Begun, Failure> {
         let openid = self.0.sign_in.openid()?;
         let found = openid.found().await?;
@@ -383,7 +413,7 @@ impl Floor {
             return linked.map(|()| Ended::Linked).map_err(from_ledger);
         }
         let user = self.vouched(&vouched, visit.address).await?;
-        let (token, caller) = self.let_in(user, vec!["oidc".to_owned()], visit, None).await?;
+        let (token, caller) = self.let_in(user, vec![FACTOR.to_owned()], visit, None).await?;
         Ok(Ended::In(token, Box::new(caller)))
     }
 }
@@ -404,5 +434,40 @@ mod tests {
         assert_eq!(groups(claims, "realm_access.roles"), ["c"]);
         assert_eq!(groups(claims, "https://example.org/groups"), ["d"]);
         assert!(groups(claims, "none.at.all").is_empty());
+    }
+
+    #[test]
+    fn a_logout_goes_where_the_provider_says() {
+        let openid = OpenId {
+            called: "Acme".into(),
+            issuer: "https://login.example.org".into(),
+            client_id: "the floor".into(),
+            client_secret: None,
+            scopes: Vec::new(),
+            groups: "groups".into(),
+            roles: BTreeMap::new(),
+            default_role: None,
+            back: "https://floor.example.org/api/v1/login/openid/callback".into(),
+            home: "https://floor.example.org/".into(),
+            outside: Outside::new(None).unwrap(),
+            found: Mutex::default(),
+        };
+        let farewell = |place: Value| {
+            let at = |path: &str| format!("https://login.example.org/{path}");
+            let told = json!({ "issuer": "https://login.example.org", "jwks_uri": at("keys"),
+                "authorization_endpoint": at("authorize"), "token_endpoint": at("token"),
+                "end_session_endpoint": place });
+            openid.farewell(&openid.read(&told).unwrap())
+        };
+        let asked =
+            "client_id=the+floor&post_logout_redirect_uri=https%3A%2F%2Ffloor.example.org%2F";
+        let place = farewell(json!("https://login.example.org/out?tenant=a"));
+        let whole = format!("https://login.example.org/out?tenant=a&{asked}");
+        assert_eq!(place.as_deref(), Some(whole.as_str()));
+        for none in
+            [json!(null), json!("javascript:alert(1)"), json!("http://login.example.org/out")]
+        {
+            assert_eq!(farewell(none.clone()), None, "{none}");
+        }
     }
 }

@@ -84,7 +84,10 @@ impl Floor {
         Page::of(all, "passkeys", paging, by).map_err(from_ledger)
     }
 
-    async fn passkeys_of(&self, user: UserId) -> Result<Vec<Passkey>, Failure> {
+    pub(in crate::access) async fn passkeys_of(
+        &self,
+        user: UserId,
+    ) -> Result<Vec<Passkey>, Failure> {
         self.0.ledger.factors().passkeys(user).await.map_err(from_ledger)
     }
 

@@ -256,6 +256,7 @@ impl Entry {
         SenderForm {
             name: self.name.clone(),
             kind: self.kind().to_owned(),
+            networks: Vec::new(),
             client_name: None,
             definition: self.definition.clone(),
             tags: self.tags.clone(),

@@ -126,6 +126,11 @@ fn data_checks(data: &Path) -> Vec<Check> {
         Err(error) => Check::new("data folder", Verdict::Wrong, format!("{shown}: {error}"))
             .mend("run as the user who owns it, or name another with --data"),
     });
+    if !data.join("lake").is_dir() {
+        let found = "nothing is in it yet: it is made with the first evidence";
+        checks.push(Check::new("lake", Verdict::Note, found));
+        return checks;
+    }
     let asked = crate::ask::Asker::open(data)
         .and_then(|asker| asker.rows("SELECT count(*) AS runs FROM runs"));
     checks.push(match asked {

@@ -189,6 +189,11 @@ fn what_is_switched_off_on_a_floor_is_off_for_every_verb_and_told() {
     let (status, told) = server.post(&format!("/api/v1/rules/{id}/off"), &word, &off);
     assert_eq!(status, 200, "{told}");
     server.stop();
+    let doctor = verb(&["doctor"], &floor);
+    assert!(
+        doctor.contains("nothing is in it yet"),
+        "a floor to which nothing came is well: {doctor}"
+    );
 
     let list = verb(&["rules", "list"], &floor);
     assert!(list.contains("by anna: the nightly backup"), "{list}");

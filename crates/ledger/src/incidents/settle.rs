@@ -132,7 +132,10 @@ async fn outcome(on: &mut AnyConnection, id: IncidentId, row: &Row) -> Result<Ou
         shown_level: level_shown(level, row.opt("severity")?, row.opt("severity_over")?),
         risk: speaking.iter().map(|m| m.risk).max().unwrap_or_default(),
         alert_count: alerts.get("n")?,
-        first_time: alerts.opt("first_time")?.unwrap_or(told.first_time),
+        // What is told may reach back further: to the first event that a correlation counted.
+        first_time: alerts
+            .opt("first_time")?
+            .map_or(told.first_time, |t: Micros| t.min(told.first_time)),
         last_time: alerts.opt("last_time")?.unwrap_or(told.last_time),
         search: search_text(texts.into_iter().chain(entities)),
     })

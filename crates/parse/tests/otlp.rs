@@ -9,7 +9,7 @@ use std::path::Path;
 
 use make::{Message, log, map, new, pair, request, resource, scope, text};
 use model::{FlawKind, Record, Value};
-use parse::{Limits, read_all, read_with};
+use parse::{Format, Limits, read_all, read_as, read_with};
 
 const TIME: u64 = 1_795_352_400_000_000_000;
 const SSHD: &str =
@@ -54,6 +54,10 @@ fn sample() -> Vec<u8> {
     let second =
         request(resource(&[("host.name", "web2")]), &[scope("journal", &[journal, event])]);
     [first.0, second.0].concat()
+}
+
+fn otlp() -> &'static dyn Format {
+    *parse::FORMATS.iter().find(|format| format.name() == "otlp").unwrap()
 }
 
 fn list(bytes: &[u8]) -> Vec<Record<'static>> {
@@ -194,6 +198,13 @@ fn fields_that_a_request_does_not_have_are_passed_over_however_it_is_cut() {
     let strange = new().number(2, 35).fixed64(3, 7).text(4, "later").fixed32(5, 1).0;
     let places = [0, 2, 11, 18].map(|place| (sample().len() + place) as u64);
     let bytes = [sample(), strange, sample()].concat();
+    let short = new().bytes(1, b"\x0A\x0A\x0A").0;
+    let cut_off = [&short[..], &short, &short[..4]].concat();
+    for chunk in [1, 5, 6, 100] {
+        let cut = read_as(&cut_off, otlp(), Limits { chunk, ..Limits::default() });
+        let told: Vec<_> = cut.flaws.iter().map(|flaw| flaw.offset).collect();
+        assert_eq!(told, [5, 10, 14], "{chunk}: each that ends too early says so once");
+    }
     for broken in [&b""[..], b"\x73ep", b"\x10\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x7F"] {
         let bytes = [&bytes, broken].concat();
         let whole = read_with(&bytes, "x", Limits::default());

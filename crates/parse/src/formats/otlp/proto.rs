@@ -112,6 +112,7 @@ impl Reader for ProtoReader {
         let mut walk = Walk { offset, sink, copies, told: false };
         let mut request = Message::new(chunk, 0);
         for Field { place, number, value } in request.by_ref() {
+            walk.told = false;
             match (number, value) {
                 (1, Wire::Message(logs)) => walk.resource_logs(logs),
                 _ => walk.strange(place),
@@ -126,7 +127,7 @@ struct Walk<'s> {
     offset: u64,
     sink: &'s mut dyn Sink,
     copies: Copies,
-    /// That the bytes end too early was said by what they end in.
+    /// That the top-level field which is walked ends too early was said by what it ends in.
     told: bool,
 }
 

@@ -35,29 +35,32 @@ pub(crate) fn run(corpora: &Path, args: &[String]) -> Result<(), String> {
         measure(rounds, || investigate(&program, &rules, &place(name), &folder))
     };
     println!("evidence            seconds  events/s  MB/s  peak MiB");
-    let (mut mine, mut plain, mut filtered) = (Vec::new(), Vec::new(), Vec::new());
-    for _ in 0..rounds {
-        let name = format!("json-{MIDDLE}");
-        mine.push(investigate(&program, &rules, &place(&name), &folder)?);
-        plain.push(peer(&place(&name), &folder, &[])?);
-        filtered.push(peer(&place(&name), &folder, &["--bloom"])?);
+    let rate = |one: &Measured| one.events / one.seconds;
+    let mut shares = Vec::new();
+    for megabytes in [MIDDLE, GREAT] {
+        let (mut mine, mut plain, mut filtered) = (Vec::new(), Vec::new(), Vec::new());
+        let evidence = place(&format!("json-{megabytes}"));
+        for _ in 0..rounds {
+            mine.push(investigate(&program, &rules, &evidence, &folder)?);
+            plain.push(peer(&evidence, &folder, &[])?);
+            filtered.push(peer(&evidence, &folder, &["--bloom"])?);
+        }
+        let (mine, plain, filtered) = (middle(mine), middle(plain), middle(filtered));
+        row(&format!("json {megabytes} MB"), megabytes, &mine);
+        row(&format!("peer {megabytes} MB"), megabytes, &plain);
+        row("peer, filter on", megabytes, &filtered);
+        shares.push((megabytes, rate(&mine) / rate(&plain), rate(&mine) / rate(&filtered)));
     }
-    let (mine, plain, filtered) = (middle(mine), middle(plain), middle(filtered));
-    row(&format!("json {MIDDLE} MB"), MIDDLE, &mine);
-    row(&format!("peer {MIDDLE} MB"), MIDDLE, &plain);
-    row("peer, filter on", MIDDLE, &filtered);
-    for (kind, megabytes) in
-        [("json", SMALL), ("json", GREAT), ("evtx", SMALL), ("evtx", MIDDLE), ("evtx", GREAT)]
-    {
+    for (kind, megabytes) in [("json", SMALL), ("evtx", SMALL), ("evtx", MIDDLE), ("evtx", GREAT)] {
         let measured = ours(&format!("{kind}-{megabytes}"), rounds)?;
         row(&format!("{kind} {megabytes} MB"), megabytes, &measured);
     }
-    let rate = |one: &Measured| one.events / one.seconds;
-    println!(
-        "events a second of investigate, as a share of the peer's: {:.2}; with its filter on: {:.2}",
-        rate(&mine) / rate(&plain),
-        rate(&mine) / rate(&filtered)
-    );
+    for (megabytes, plain, filtered) in shares {
+        println!(
+            "events a second of investigate over {megabytes} MB, as a share of the peer's: {plain:.2}; \
+             with its filter on: {filtered:.2}"
+        );
+    }
     Ok(())
 }
 

@@ -1,10 +1,10 @@
-//! The feed: one thread that walks the evidence, recognises each parcel and cuts it into chunks.
+//! The feed: one thread walks the evidence and hashes it, another recognises each parcel and cuts it into chunks.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::SyncSender;
+use std::sync::mpsc::{SyncSender, sync_channel};
 
 use collect::{Evidence, Found, Input, Limits};
 use lake::FlawRow;
@@ -12,6 +12,9 @@ use model::{Digest, Flaw, FlawKind, Micros, Parcel};
 
 use crate::Meter;
 use crate::pipeline::{Entry, Job, Work};
+
+/// Parcels that are hashed before they are cut. Small ones of them are held in memory.
+const AHEAD: usize = 4;
 
 /// What the feed reports when everything has been handed out.
 #[derive(Debug, Default)]
@@ -34,23 +37,31 @@ pub(crate) struct Source<'s> {
     pub(crate) again: bool,
 }
 
-/// Feeds the workers until the evidence ends, the person stops it, or nobody takes any more.
+/// Feeds the workers until the evidence ends, the person stops it, or nobody takes any more. While a
+/// parcel is cut, the next ones are hashed: a large one would leave the workers waiting.
 pub(crate) fn feed(source: &Source<'_>, meter: &Meter, work: &SyncSender<Work>) -> Fed {
-    let mut feeder = Feeder { source, meter, work, seen: BTreeMap::new(), fed: Fed::default() };
-    collect::walk(source.inputs, &Limits::default(), source.spool, source.now, &mut |found| {
-        match found {
-            Found::Evidence(evidence) => feeder.evidence(&evidence),
-            Found::Container(parcel, kind) => {
-                feeder.container(parcel, kind.name());
-                ControlFlow::Continue(())
-            }
-            Found::Flaw(origin, flaw) => {
-                feeder.fed.flaws.push(FlawRow { parcel: None, origin, flaw });
-                ControlFlow::Continue(())
+    std::thread::scope(|scope| {
+        let (send, found) = sync_channel(AHEAD);
+        scope.spawn(move || {
+            collect::walk(
+                source.inputs,
+                &Limits::default(),
+                source.spool,
+                source.now,
+                &mut |found| {
+                    let gone = meter.stopped() || send.send(found).is_err();
+                    if gone { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+                },
+            );
+        });
+        let mut feeder = Feeder { source, meter, work, seen: BTreeMap::new(), fed: Fed::default() };
+        for found in found {
+            if feeder.found(found).is_break() {
+                break;
             }
         }
-    });
-    feeder.fed
+        feeder.fed
+    })
 }
 
 struct Feeder<'f> {
@@ -63,6 +74,17 @@ struct Feeder<'f> {
 }
 
 impl Feeder<'_> {
+    fn found(&mut self, found: Found) -> ControlFlow<()> {
+        match found {
+            Found::Evidence(evidence) => return self.evidence(&evidence),
+            Found::Container(parcel, kind) => self.container(parcel, kind.name()),
+            Found::Flaw(origin, flaw) => {
+                self.fed.flaws.push(FlawRow { parcel: None, origin, flaw });
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
     fn container(&mut self, parcel: Parcel, kind: &str) {
         if !parcel.origin.contains("!/") {
             Meter::add(&self.meter.bytes_done, parcel.size);

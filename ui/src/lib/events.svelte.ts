@@ -75,6 +75,7 @@ export class Events {
     } catch (error) {
       if (aborted(error)) return;
       this.wrong = sentence(error);
+      if (!this.counts) this.facets = {};
       this.looked = null;
       this.busy = false;
       this.stop.abort();

@@ -328,7 +328,9 @@ fn the_house_takes_anything_and_names_what_it_kept() {
         assert_eq!(house.take(post(uri).body(body(text)).unwrap()).1.status, status, "{uri}");
     }
     let get = Request::get("/api/v1/ingest").body(Vec::new()).unwrap();
-    assert_eq!(house.take(get).1.status, 405);
+    let refused = house.take(get).1;
+    assert_eq!(refused.status, 405);
+    assert_eq!(refused.headers["allow"], "POST", "what it takes stands beside it");
     let (_, answer) = house.take(Request::post("/api/v1/ingest").body(body("a")).unwrap());
     assert_eq!(answer.status, 401);
     assert!(answer.headers.contains_key("www-authenticate"));

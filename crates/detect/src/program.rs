@@ -7,7 +7,7 @@
 //! other questions being asked when they are needed.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use model::LogSource;
 use rustc_hash::FxHashMap;
@@ -364,7 +364,7 @@ impl Plan {
 /// Programs by log source, made when the first event of it comes.
 #[derive(Debug, Default)]
 pub(crate) struct Programs {
-    made: std::sync::Mutex<FxHashMap<LogSource, Arc<Program>>>,
+    made: Mutex<FxHashMap<LogSource, Arc<OnceLock<Arc<Program>>>>>,
 }
 
 impl Programs {
@@ -376,12 +376,11 @@ impl Programs {
         table: &Table,
         event: &LogSource,
     ) -> Arc<Program> {
-        let mut made = self.made.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if let Some(program) = made.get(event) {
-            return program.clone();
-        }
-        let program = Arc::new(Program::new(rules, watched, table, event));
-        made.insert(event.clone(), program.clone());
-        program
+        let place = {
+            let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(made.entry(event.clone()).or_default())
+        };
+        // While one is made, those of other log sources are not held up.
+        Arc::clone(place.get_or_init(|| Arc::new(Program::new(rules, watched, table, event))))
     }
 }

@@ -25,7 +25,13 @@ pub(super) const fn open(method: &'static str, path: &'static str) -> Door {
 impl Door {
     /// Whether requests of this method come in here.
     pub(super) fn takes(&self, method: &http::Method) -> bool {
-        self.method == method.as_str() || (*method == http::Method::HEAD && self.method == "GET")
+        self.methods().any(|taken| taken == method.as_str())
+    }
+
+    /// The methods that come in here.
+    pub(super) fn methods(&self) -> impl Iterator<Item = &'static str> + use<> {
+        let head = (self.method == "GET").then_some("HEAD");
+        std::iter::once(self.method).chain(head)
     }
 
     /// Whether a path leads here. A slash at its end does not count.

@@ -1,10 +1,11 @@
 //! A request from its head to its answer.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use http::header::{CONTENT_ENCODING, HeaderName};
+use http::header::{ALLOW, CONTENT_ENCODING, HeaderName, HeaderValue};
 use http::request::Parts;
 
 use super::PROTOCOLS;
@@ -137,7 +138,7 @@ impl Reception {
             match doors.find(|door| door.takes(&parts.method)) {
                 Some(door) if door.open => {
                     let greeting = protocol.greeting(&visit);
-                    let answer = greeting.unwrap_or_else(|| visit.refuse(&Refusal::Method));
+                    let answer = greeting.unwrap_or_else(|| visit.other_method());
                     return Opening::Answer(answer);
                 }
                 Some(_) => return Opening::Visit(visit),
@@ -146,7 +147,7 @@ impl Reception {
             }
         }
         match other_method {
-            Some(visit) => Opening::Answer(visit.refuse(&Refusal::Method)),
+            Some(visit) => Opening::Answer(visit.other_method()),
             None => Opening::Elsewhere,
         }
     }
@@ -203,6 +204,18 @@ impl Visit<'_> {
     /// Says no, in the protocol's own words.
     pub fn refuse(&self, refusal: &Refusal) -> Answer {
         self.protocol.refuse(self, refusal)
+    }
+
+    /// Says that the path takes other methods, and which (RFC 9110, 15.5.6).
+    fn other_method(&self) -> Answer {
+        let mut answer = self.refuse(&Refusal::Method);
+        let doors = self.protocol.doors().iter().filter(|door| door.leads(self.path));
+        let methods: BTreeSet<&str> = doors.flat_map(Door::methods).collect();
+        let methods: Vec<_> = methods.into_iter().collect();
+        if let Ok(methods) = HeaderValue::from_str(&methods.join(", ")) {
+            answer.headers.insert(ALLOW, methods);
+        }
+        answer
     }
 
     pub(crate) fn header(&self, name: impl http::header::AsHeaderName) -> Option<&str> {

@@ -307,7 +307,7 @@ test('what addresses, fields and errors say is text as well', async () => {
   // A toast that says what was refused, and of what.
   await anna.goto(`${URL}/sources`);
   await anna.getByRole('button', { name: 'Make a sender' }).click();
-  await anna.getByRole('dialog').getByLabel('Name').fill(SHORT[1]);
+  await anna.getByRole('dialog').getByLabel('Name', { exact: true }).fill(SHORT[1]);
   await anna.getByRole('button', { name: 'Make it' }).click();
   await shows();
   await settled(anna);

@@ -77,7 +77,7 @@ story('a wrong password is said, and logging out ends the session', async () => 
 story('a sender is made, and what it delivers becomes alerts without a reload', async () => {
   await anna.goto(`${URL}/sources`);
   await anna.getByRole('button', { name: 'Make a sender' }).click();
-  await anna.getByRole('dialog').getByLabel('Name').fill('evidence');
+  await anna.getByRole('dialog').getByLabel('Name', { exact: true }).fill('evidence');
   await anna.getByRole('button', { name: 'Make it' }).click();
   token = await anna.getByRole('dialog').locator('code').textContent();
   await anna.getByRole('button', { name: 'It is kept' }).click();

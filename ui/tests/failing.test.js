@@ -149,6 +149,40 @@ test('a session that ended is begun again over the page, with what was typed', a
   await anna.getByRole('article').filter({ hasText: 'Half a thought' }).waitFor();
 });
 
+/** A page, what it asks for, and what is there once that was answered. */
+const ASKING = [
+  ['/', '/incidents?', (page) => page.getByRole('link', { name: 'A long title that took a while' })],
+  ['/alerts?state=any', '/alerts?', (page) => page.getByRole('grid', { name: 'Alerts' }).getByRole('row')],
+  ['/incidents', '/incidents?', (page) => page.getByText('A long title that took a while')],
+  [`/hunt?${DAYS}`, '/query', (page) => page.getByRole('button', { name: /events of okta_system/ })],
+  ['/rules', '/rules?', (page) => page.locator('td.title').getByRole('button')],
+  ['/sources', '/senders?', (page) => page.getByText('evidence', { exact: true })],
+  ['/settings', '/me/sessions?', (page) => page.getByText(/this one/i)],
+  ['/settings/users', '/users?', (page) => page.getByRole('row').filter({ hasText: 'Anna' })],
+  ['/settings/tokens', '/me/tokens?', (page) => page.getByText('No program has a token of yours.')],
+  ['/settings/suppressions', '/suppressions?', (page) => page.getByText('Nothing is hidden.')],
+  ['/settings/audit', '/audit?', (page) => page.getByRole('row').filter({ hasText: 'anna' })],
+];
+test('a page whose answer did not come says so, and asks again by a press', async () => {
+  for (const [path, asked, there] of ASKING) {
+    let refusing = true;
+    await anna.route(`**/api/v1/**`, (route) => {
+      const told = `${new globalThis.URL(route.request().url()).pathname.replace('/api/v1', '')}?`;
+      if (!refusing || !told.startsWith(asked)) return route.continue();
+      return route.fulfill({ status: 500, contentType: 'application/problem+json', body: JSON.stringify({ title: 'x', status: 500, detail: 'the ledger is locked' }) });
+    });
+    await anna.goto(URL + path);
+    const said = anna.getByRole('alert').filter({ hasText: /the ledger is locked/i });
+    await said.first().waitFor();
+    assert.equal(await there(anna).count(), 0, `${path} shows what it was not told`);
+    refusing = false;
+    await said.first().getByRole('button', { name: 'Try again' }).click();
+    await there(anna).first().waitFor();
+    await said.first().waitFor({ state: 'hidden' });
+    await anna.unroute(`**/api/v1/**`);
+  }
+});
+
 test('no page failed meanwhile', () => {
   assert.deepEqual(faults, []);
 });

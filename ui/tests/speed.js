@@ -26,8 +26,10 @@ const addressOf = ({ q, sql }) => `/hunt?${DAYS}${sql ? `&mode=sql&sql=${encodeU
 /** In the page: when the first rows of a table are on the screen, and how long keys took to be answered. */
 function watching() {
   const ROWS = '[role=grid][aria-label=Events] [aria-rowindex] .time, [role=grid][aria-label=Answer] [aria-rowindex]';
-  window.firstRows = (none = false) => new Promise((told) => {
-    const there = () => document.querySelector(ROWS) || (none && document.querySelector('.empty')?.textContent.startsWith('No event'));
+  window.firstRows = (none = false) => new Promise((told, gaveUp) => {
+    const nothing = () => [...document.querySelectorAll('.empty')].some((said) => said.textContent.startsWith('No event'));
+    const there = () => document.querySelector(ROWS) || (none && nothing());
+    setTimeout(gaveUp, 60_000, new Error('no rows within a minute'));
     const done = () => requestAnimationFrame(() => {
       const { port1, port2 } = new MessageChannel();
       port1.onmessage = () => told(performance.now());

@@ -16,8 +16,7 @@ pub use api::{CALLERS, Trial, schemathesis};
 /// The program under proof: `--bin PATH`, or the release build.
 pub fn program(args: &[String]) -> Result<PathBuf, String> {
     let named = option(args, "--bin").map(PathBuf::from);
-    let target = std::env::var("CARGO_TARGET_DIR").unwrap_or_else(|_| "target".to_owned());
-    let path = named.unwrap_or_else(|| Path::new(&target).join("release/watchfloor"));
+    let path = named.unwrap_or_else(|| target().join("release/watchfloor"));
     if path.is_file() {
         return Ok(path);
     }
@@ -39,10 +38,14 @@ pub fn corpora() -> Option<PathBuf> {
     path.is_dir().then_some(path)
 }
 
+/// Cargo's target folder.
+pub fn target() -> PathBuf {
+    PathBuf::from(std::env::var("CARGO_TARGET_DIR").unwrap_or_else(|_| "target".to_owned()))
+}
+
 /// A scratch folder below the target folder, empty.
 pub fn scratch(name: &str) -> Result<PathBuf, String> {
-    let target = std::env::var("CARGO_TARGET_DIR").unwrap_or_else(|_| "target".to_owned());
-    let folder = Path::new(&target).join("proofs").join(name);
+    let folder = target().join("proofs").join(name);
     if folder.exists() {
         fs::remove_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
     }

@@ -8,6 +8,9 @@ const PAGE = 200;
 const KEPT = 40;
 /** Pages that are asked for at once. */
 const AT_ONCE = 2;
+/** How long a place far from the last must be looked at before its rows are fetched, in ms: whoever draws the
+ * scroll bar passes over most of them. */
+const REST = 60;
 
 /** What is counted where nothing was found. */
 const none = ({ window }: Search): Histogram => ({
@@ -34,6 +37,7 @@ export class Events {
   private pages = new Map<number, Row[]>();
   private fetching = new Set<number>();
   private wanted: [number, number] = [0, 0];
+  private rest: ReturnType<typeof setTimeout> | undefined;
   private stop = new AbortController();
   private search: Search | null = null;
   private columns: Shown[] = [];
@@ -49,6 +53,7 @@ export class Events {
     this.pages = new Map();
     this.fetching = new Set();
     this.wanted = [0, 0];
+    clearTimeout(this.rest);
     this.counts = null;
     this.wrong = '';
     this.busy = true;
@@ -83,6 +88,7 @@ export class Events {
   }
 
   end(): void {
+    clearTimeout(this.rest);
     this.stop.abort();
   }
 
@@ -98,8 +104,11 @@ export class Events {
 
   /** Sees to it that these rows come. What was wanted before and is not wanted any more is not fetched. */
   need(first: number, last: number): void {
+    const [before] = this.wanted;
     this.wanted = [Math.floor(first / PAGE), Math.floor(last / PAGE)];
-    this.fetch();
+    clearTimeout(this.rest);
+    if (Math.abs(this.wanted[0] - before) > 1) this.rest = setTimeout(() => this.fetch(), REST);
+    else this.fetch();
   }
 
   private fetch(): void {

@@ -2,6 +2,7 @@
 //! What is measured, and how, is told by `ui/tests/speed.js`.
 
 use std::fmt;
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -49,13 +50,15 @@ impl fmt::Display for Figure {
 }
 
 /// Measures before a floor whose data folder holds a lake made by `crates/lake/examples/fill.rs`, over one
-/// week from 2026-11-01 on. `only` names one part: first, warm, keys, scrolling or loads.
+/// week from 2026-11-01 on. `only` names one part: first, warm, keys, scrolling or loads; `tell` hears of each
+/// figure as soon as it is measured.
 pub fn pages_speed(
     program: &Path,
     data: &Path,
     ui: &Path,
     alerts: u64,
     only: Option<&str>,
+    tell: &mut dyn FnMut(&Figure),
 ) -> Result<Vec<Figure>, String> {
     let mut place = Place::new(program, data)?;
     let rule = data.with_extension("yml");
@@ -67,22 +70,27 @@ pub fn pages_speed(
     floor.stop()?;
 
     let mut figures = Vec::new();
+    let mut measured = |told: &Value| {
+        let figure = figure(told);
+        tell(&figure);
+        figures.push(figure);
+    };
     if only.is_none_or(|part| part == "first") {
-        for name in browse(ui, &place, &["names"])? {
-            let names: Vec<String> = serde_json::from_value(name).map_err(|e| e.to_string())?;
-            for name in names {
-                forget(data)?;
-                let floor = place.open()?;
-                figures.extend(browse(ui, &place, &["first", &name])?.iter().map(figure));
-                floor.stop()?;
-            }
+        let mut searches = Value::Null;
+        browse(ui, &place, &["names"], &mut |told| searches = told.clone())?;
+        let names: Vec<String> = serde_json::from_value(searches).map_err(|e| e.to_string())?;
+        for name in names {
+            forget(data)?;
+            let floor = place.open()?;
+            browse(ui, &place, &["first", &name], &mut measured)?;
+            floor.stop()?;
         }
     }
     if only != Some("first") {
         let floor = place.open()?;
         let part = [Some("rest"), only];
         let part: Vec<&str> = part.into_iter().flatten().collect();
-        figures.extend(browse(ui, &place, &part)?.iter().map(figure));
+        browse(ui, &place, &part, &mut measured)?;
         floor.stop()?;
     }
     Ok(figures)
@@ -163,23 +171,29 @@ fn forget(data: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// What the browser tells, a JSON value a line.
-fn browse(ui: &Path, place: &Place, args: &[&str]) -> Result<Vec<Value>, String> {
-    let output = Command::new("node")
+/// What the browser tells, a JSON value a line, as soon as it tells it.
+fn browse(
+    ui: &Path,
+    place: &Place,
+    args: &[&str],
+    told: &mut dyn FnMut(&Value),
+) -> Result<(), String> {
+    let mut child = Command::new("node")
         .arg("tests/speed.js")
         .args(args)
         .current_dir(ui)
         .env("FLOOR_URL", format!("http://{}", place.http))
-        .stderr(Stdio::inherit())
-        .output()
+        .stdout(Stdio::piped())
+        .spawn()
         .map_err(|e| format!("node: {e}"))?;
-    if !output.status.success() {
-        return Err(format!("tests/speed.js {}: {}", args.join(" "), output.status));
+    for line in BufReader::new(child.stdout.take().ok_or("node has no output")?).lines() {
+        let line = line.map_err(|e| format!("node: {e}"))?;
+        told(&serde_json::from_str(&line).map_err(|e| format!("{line}: {e}"))?);
     }
-    String::from_utf8_lossy(&output.stdout)
-        .lines()
-        .map(|line| serde_json::from_str(line).map_err(|e| format!("{line}: {e}")))
-        .collect()
+    match child.wait().map_err(|e| format!("node: {e}"))? {
+        status if status.success() => Ok(()),
+        status => Err(format!("tests/speed.js {}: {status}", args.join(" "))),
+    }
 }
 
 fn figure(told: &Value) -> Figure {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use xtask::floor::{pages_pictures, pages_speed};
+use xtask::floor::{Figure, pages_pictures, pages_speed};
 
 use super::{option, program, scratch};
 
@@ -22,9 +22,9 @@ pub(crate) fn speed(args: &[String]) -> Result<(), String> {
         None => filled(&data, events)?,
     }
     let ui = Path::new("ui");
-    let figures =
-        pages_speed(&program, &data, ui, number("--alerts", 3_000), option(args, "--only"))?;
-    figures.iter().for_each(|figure| println!("{figure}"));
+    let mut tell = |figure: &Figure| println!("{figure}");
+    let (alerts, only) = (number("--alerts", 3_000), option(args, "--only"));
+    let figures = pages_speed(&program, &data, ui, alerts, only, &mut tell)?;
     if !args.iter().any(|arg| arg == "--keep") {
         std::fs::remove_dir_all(&folder).map_err(|e| e.to_string())?;
     }
@@ -85,13 +85,13 @@ fn copied(lake: &Path, data: &Path) -> Result<(), String> {
 
 /// A lake of made events, over the week from 2026-11-01 on.
 fn filled(data: &Path, events: u64) -> Result<(), String> {
-    let arguments =
-        ["run", "--release", "--locked", "--quiet", "-p", "lake", "--example", "fill", "--"];
-    let mut fill = Command::new(std::env::var("CARGO").unwrap_or_else(|_| "cargo".into()));
-    done(
-        fill.args(arguments).arg(data).args([events.to_string(), "7".to_owned()]),
-        "the lake was not made",
-    )?;
+    // The whole workspace is named, that the libraries have the features that they have for the program: an
+    // example built alone would have the query engine compiled anew.
+    let arguments = ["build", "--release", "--locked", "--quiet", "--workspace", "--bins"];
+    let mut build = Command::new(std::env::var("CARGO").unwrap_or_else(|_| "cargo".into()));
+    done(build.args(arguments).args(["--example", "fill"]), "the lake's maker was not built")?;
+    let mut fill = Command::new(xtask::target().join("release/examples/fill"));
+    done(fill.arg(data).args([events.to_string(), "7".to_owned()]), "the lake was not made")?;
     // The text of the events beside it is for other programs.
     std::fs::remove_file(data.join("raw.jsonl")).map_err(|e| e.to_string())
 }

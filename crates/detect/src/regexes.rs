@@ -19,11 +19,15 @@ const LITTLE: u64 = 1 << 18;
 /// Steps that it may take at worst where the other way failed.
 const MUCH: u64 = 1 << 24;
 
-/// A compiled expression, compared by what it was compiled from.
+/// States of an expression that is compiled at its first text, for what it takes is far below the limit:
+/// most expressions of a rule set never see a text that their needles let through.
+const SMALL: u64 = 1 << 13;
+
+/// An expression, compared by what it is compiled from.
 #[derive(Debug, Clone)]
 pub(crate) struct Pattern {
     source: Arc<str>,
-    regex: Regex,
+    regex: Arc<OnceLock<Option<Regex>>>,
     /// About how many states it has.
     states: u64,
     /// Made for the first long value.
@@ -58,14 +62,15 @@ impl Pattern {
             if flags.is_empty() { source.to_owned() } else { format!("(?{flags}){source}") };
         let hir = regex_syntax::parse(&source)
             .map_err(|error| PatternError::Syntax(last_line(&error.to_string())))?;
-        let regex = Regex::builder()
-            .configure(Config::new().nfa_size_limit(Some(SIZE_LIMIT)))
-            .build_from_hir(&hir)
-            .map_err(|error| refused(&error))?;
+        let states = guarded::states(&hir).max(1);
+        let regex = OnceLock::new();
+        if states > SMALL {
+            let _unset = regex.set(Some(compiled(&hir).map_err(|error| refused(&error))?));
+        }
         Ok(Self {
             source: source.into(),
-            regex,
-            states: guarded::states(&hir).max(1),
+            regex: Arc::new(regex),
+            states,
             guarded: Arc::default(),
             needle: needle(&hir).into(),
         })
@@ -75,7 +80,7 @@ impl Pattern {
     pub(crate) fn matches(&self, text: &str, budget: &Budget) -> bool {
         let worst = (text.len() as u64).saturating_mul(self.states);
         if worst <= LITTLE {
-            return budget.pay(16 + worst / 8) && self.regex.is_match(text);
+            return budget.pay(16 + worst / 8) && self.is_match(text.into());
         }
         let found = self.found_guarded(text, budget);
         found.unwrap_or_else(|| {
@@ -83,8 +88,14 @@ impl Pattern {
                 budget.give_up();
                 return false;
             }
-            self.regex.is_match(text)
+            self.is_match(text.into())
         })
+    }
+
+    fn is_match(&self, input: Input<'_>) -> bool {
+        let regex =
+            self.regex.get_or_init(|| compiled(&regex_syntax::parse(&self.source).ok()?).ok());
+        regex.as_ref().is_some_and(|regex| regex.is_match(input))
     }
 
     /// What the way says that is never slow; nothing when it cannot tell.
@@ -93,7 +104,7 @@ impl Pattern {
         guarded.is_match(text, budget, |range| {
             let length = range.len() as u64;
             let afforded = budget.pay(length.saturating_mul(self.states));
-            afforded.then(|| self.regex.is_match(Input::new(text).range(range)))
+            afforded.then(|| self.is_match(Input::new(text).range(range)))
         })
     }
 
@@ -120,6 +131,11 @@ impl Hash for Pattern {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.source().hash(state);
     }
+}
+
+fn compiled(hir: &Hir) -> Result<Regex, BuildError> {
+    let limit = Config::new().nfa_size_limit(Some(SIZE_LIMIT));
+    Regex::builder().configure(limit).build_from_hir(hir)
 }
 
 fn refused(error: &BuildError) -> PatternError {
@@ -331,6 +347,15 @@ mod tests {
                 let found = pattern.matches(&text, &budget);
                 prop_assert!(budget.is_over() || found == truth, "on {} bytes", text.len());
             }
+        }
+    }
+
+    #[test]
+    fn what_is_compiled_late_is_within_the_limit() {
+        for part in [r"\w", r"[^a-z]", ".", r"(?s:.)", r"\p{Greek}", "(?:a|bc)", r"(?i)k", r"\d+"] {
+            let hir = |times: u32| regex_syntax::parse(&format!("(?:{part}){{{times}}}")).unwrap();
+            let most = (1..1_000).take_while(|times| guarded::states(&hir(*times)) <= SMALL).last();
+            assert!(compiled(&hir(most.unwrap())).is_ok(), "{part}");
         }
     }
 

@@ -2,6 +2,7 @@
 //! that are there, each with its row: an absent value costs nothing, neither here nor when the column
 //! is laid down.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -52,16 +53,24 @@ impl Stuff {
     }
 }
 
+/// Set in the end of a text that is the one before it once more. So much of an event is what the event
+/// before it says that a third of the memory would be taken by repetitions.
+const AGAIN: u32 = 1 << 31;
+/// Bytes of the longest text that is held once for its repetitions: what is held is about what is laid down.
+const SHARED: usize = 256;
+
 /// A column: the values that are there, in order of their rows.
 #[derive(Debug)]
 pub(crate) struct Cells {
     stuff: Stuff,
-    /// The row of each value.
+    /// The row of each value; empty while every row has one.
     rows: Vec<u32>,
-    /// Where each text ends in `bytes`.
+    /// Where each text ends in `bytes`, marked when it is the one before it.
     ends: Vec<u32>,
     /// All texts, one after the other.
     bytes: Vec<u8>,
+    /// Where the last of them begins.
+    last: usize,
     /// All numbers: floating ones by their bits, truth values as 0 and 1.
     numbers: Vec<i64>,
 }
@@ -70,28 +79,32 @@ impl Cells {
     /// An empty column.
     pub(crate) fn new(stuff: Stuff) -> Self {
         let (rows, ends, bytes, numbers) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Self { stuff, rows, ends, bytes, numbers }
+        Self { stuff, rows, ends, bytes, last: 0, numbers }
     }
 
-    /// An empty column with memory for as many values as this one has.
+    /// An empty column with memory for as many values as this one has, and some more: a column that must
+    /// grow is copied whole, into memory that the system clears first.
     pub(crate) fn like(&self) -> Self {
+        let room = |held: usize| held + held / 8;
         Self {
             stuff: self.stuff,
-            rows: Vec::with_capacity(self.rows.len()),
-            ends: Vec::with_capacity(self.ends.len()),
-            bytes: Vec::with_capacity(self.bytes.len()),
-            numbers: Vec::with_capacity(self.numbers.len()),
+            rows: Vec::with_capacity(room(self.rows.len())),
+            ends: Vec::with_capacity(room(self.ends.len())),
+            bytes: Vec::with_capacity(room(self.bytes.len())),
+            last: 0,
+            numbers: Vec::with_capacity(room(self.numbers.len())),
         }
     }
 
     /// How many values are there.
     pub(crate) fn values(&self) -> usize {
-        self.rows.len()
+        if self.stuff.is_text() { self.ends.len() } else { self.numbers.len() }
     }
 
     /// The row of each value.
-    pub(crate) fn rows(&self) -> &[u32] {
-        &self.rows
+    pub(crate) fn rows(&self) -> impl Iterator<Item = u32> {
+        let every = if self.rows.is_empty() { self.values() as u32 } else { 0 };
+        (0..every).chain(self.rows.iter().copied())
     }
 
     /// Each number; empty in a column of texts.
@@ -99,14 +112,21 @@ impl Cells {
         &self.numbers
     }
 
+    /// Where each text lies in [`Cells::bytes`], none in a column of numbers. One that is the text before it
+    /// lies where that does.
+    pub(crate) fn spans(&self) -> impl Iterator<Item = Range<usize>> {
+        let (mut start, mut end) = (0, 0);
+        self.ends.iter().map(move |next| {
+            if next & AGAIN == 0 {
+                (start, end) = (end, *next as usize);
+            }
+            start..end
+        })
+    }
+
     /// Each text; none in a column of numbers.
     pub(crate) fn texts(&self) -> impl Iterator<Item = &[u8]> {
-        let mut start = 0;
-        self.ends.iter().map(move |end| {
-            let text = self.bytes.get(start..*end as usize).unwrap_or_default();
-            start = *end as usize;
-            text
-        })
+        self.spans().map(|span| self.bytes.get(span).unwrap_or_default())
     }
 
     /// All texts, one after the other.
@@ -125,34 +145,61 @@ impl Cells {
         self.rows.clear();
         self.ends.clear();
         self.bytes.clear();
+        self.last = 0;
         self.numbers.clear();
     }
 
     /// True when `row` has a value: the first one wins.
     fn has(&self, row: usize) -> bool {
-        self.rows.last().is_some_and(|last| *last as usize >= row)
+        match self.rows.last() {
+            Some(last) => *last as usize >= row,
+            None => self.values() > row,
+        }
+    }
+
+    /// Notes the row of the value that is put next.
+    fn at(&mut self, row: usize) {
+        if self.rows.is_empty() {
+            let values = self.values();
+            if row == values {
+                return;
+            }
+            self.rows.extend(0..values as u32);
+        }
+        self.rows.push(row as u32);
     }
 
     fn add_number(&mut self, row: usize, n: i64) -> usize {
-        self.rows.push(row as u32);
+        self.at(row);
         self.numbers.push(n);
         size_of::<(u32, i64)>()
     }
 
-    /// Makes a text of the bytes that were added at the end. Past 4 GiB there is no place for more:
+    /// Makes a text of the bytes that were added at the end. Past 2 GiB there is no place for more:
     /// rows are handed on long before.
     fn end_text(&mut self, row: usize) -> usize {
-        let start = self.ends.last().copied().unwrap_or(0);
-        let Ok(end) = u32::try_from(self.bytes.len()) else {
-            self.bytes.truncate(start as usize);
+        let start = self.ends.last().map_or(0, |end| (end & !AGAIN) as usize);
+        let end = self.bytes.len();
+        if end >= AGAIN as usize {
+            self.bytes.truncate(start);
             return 0;
-        };
-        self.rows.push(row as u32);
-        self.ends.push(end);
-        (end - start) as usize + size_of::<[u32; 2]>()
+        }
+        self.at(row);
+        self.ends.push(end as u32);
+        self.last = start;
+        end - start + size_of::<[u32; 2]>()
     }
 
     fn add_bytes(&mut self, row: usize, bytes: &[u8]) -> usize {
+        if bytes.len() <= SHARED
+            && let Some(end) = self.ends.last()
+            && self.bytes.get(self.last..) == Some(bytes)
+        {
+            let again = end | AGAIN;
+            self.at(row);
+            self.ends.push(again);
+            return bytes.len() + size_of::<[u32; 2]>();
+        }
         self.bytes.extend_from_slice(bytes);
         self.end_text(row)
     }
@@ -261,16 +308,16 @@ impl Cells {
             ($builder:expr, $values:expr) => {{
                 let mut builder = $builder;
                 let mut next = 0;
-                for (row, value) in self.rows.iter().zip($values) {
-                    builder.append_nulls(*row as usize - next);
+                for (row, value) in self.rows().zip($values) {
+                    builder.append_nulls(row as usize - next);
                     builder.append_value(value);
-                    next = *row as usize + 1;
+                    next = row as usize + 1;
                 }
                 builder.append_nulls(rows.saturating_sub(next));
                 Arc::new(builder.finish())
             }};
         }
-        if self.rows.is_empty() {
+        if self.values() == 0 {
             return new_null_array(data_type, rows);
         }
         let numbers = self.numbers.iter();
@@ -317,6 +364,42 @@ mod tests {
         let array = cells.array(7, &DataType::Utf8);
         let text: Vec<_> = array.as_string::<i32>().iter().collect();
         assert_eq!(text, [None, None, Some("a"), None, Some("c"), None, None]);
+    }
+
+    #[test]
+    fn a_text_that_repeats_is_held_once() {
+        let long = "x".repeat(SHARED + 1);
+        let texts = ["", "", "a", "a", "ab", "ab", "", "b", "a", &long, &long];
+        let mut cells = Cells::new(Stuff::Text);
+        let taken = texts.iter().enumerate().map(|(row, text)| cells.put_text(row, text));
+        assert!(taken.zip(texts).all(|(taken, text)| taken == text.len() + 8));
+        assert_eq!(cells.bytes().len(), 1 + 2 + 1 + 1 + 2 * long.len());
+        assert_eq!(cells.put_json(texts.len(), &7), 1 + 8);
+        assert_eq!(cells.put_text(texts.len() + 2, "7"), 1 + 8);
+        let array = cells.array(texts.len() + 3, &DataType::Utf8);
+        let told: Vec<_> = array.as_string::<i32>().iter().collect();
+        let expected = texts.map(Some).into_iter().chain([Some("7"), None, Some("7")]);
+        assert!(told.into_iter().eq(expected));
+        cells.clear();
+        assert_eq!(cells.put_text(1, ""), 8);
+        assert_eq!(cells.rows().zip(cells.spans()).collect::<Vec<_>>(), [(1, 0..0)]);
+    }
+
+    #[test]
+    fn rows_are_told_whether_or_not_every_one_has_a_value() {
+        for rows in [&[0, 1, 2][..], &[0, 1, 3], &[2, 3], &[0, 4, 5], &[]] {
+            let (mut numbers, mut texts) = (Cells::new(Stuff::Long), Cells::new(Stuff::Text));
+            for row in rows {
+                assert_eq!(numbers.put_long(*row, 7), 16);
+                assert_eq!(numbers.put_long(*row, 8), 0);
+                texts.put_text(*row, "same");
+                assert_eq!(texts.put_text(*row, "other"), 0);
+            }
+            for cells in [&numbers, &texts] {
+                assert!(cells.rows().map(|row| row as usize).eq(rows.iter().copied()));
+                assert_eq!(cells.values(), rows.len());
+            }
+        }
     }
 
     #[test]

@@ -239,6 +239,9 @@ fn look<'s>(
     // While the last rows are laid down.
     drop((read, triaged.alerts));
     let committed = runtime.block_on(run.commit()).map_err(from_lake).map_err(unharmed)?;
+    // Nothing is left to do there. Its threads give memory back to the system as they end, page by page:
+    // nobody need wait for it.
+    runtime.shutdown_background();
     let incidents = triaged.incidents;
     Ok(Outcome { lake_bytes: committed.bytes, incidents, refused, ..outcome })
 }

@@ -7,7 +7,7 @@ use rustc_hash::FxBuildHasher;
 
 use super::order::Ordered;
 use super::plan::{Kind, Plan};
-use crate::cells::Stuff;
+use crate::cells::{Cells, Stuff};
 
 /// The number of no value.
 pub(super) const NONE: u32 = u32::MAX;
@@ -54,10 +54,9 @@ impl Gathered {
             places = rest;
             let Some(cells) = batch.columns().get(plan.at) else { continue };
             if plan.stuff.is_text() {
-                let texts = cells.rows().iter().zip(cells.texts());
-                self.texts(at as u32, own, texts, cells.bytes(), ordered, plan);
+                self.texts(at as u32, own, cells, ordered, plan);
             } else {
-                self.numbers(own, cells.rows().iter().zip(cells.numbers()));
+                self.numbers(own, cells.rows().zip(cells.numbers()));
             }
             values += cells.values();
             let count = self.spans.len().max(self.numbers.len());
@@ -67,39 +66,38 @@ impl Gathered {
         }
     }
 
-    fn texts<'c>(
+    fn texts(
         &mut self,
         batch: u32,
         places: &[u32],
-        texts: impl Iterator<Item = (&'c u32, &'c [u8])>,
-        own: &[u8],
+        cells: &Cells,
         ordered: &Ordered<'_>,
         plan: &Plan,
     ) {
         let all = bytes_of(ordered, plan);
-        let mut start = 0;
-        let mut last: Option<(&[u8], u32)> = None;
-        for (row, text) in texts {
-            let span = Span { batch, start, length: text.len() as u32 };
-            start += span.length;
+        let mut last = None;
+        for (row, at) in cells.rows().zip(cells.spans()) {
             let next = self.spans.len() as u32;
             let id = match last {
                 _ if !self.once => next,
-                Some((same, id)) if same == text => id,
-                _ => self.distinct.number(FxBuildHasher.hash_one(text), next, |id| {
-                    self.spans.get(id as usize).is_some_and(|s| text_of(&all, *s) == text)
-                }),
+                Some((ref same, id)) if *same == at => id,
+                _ => {
+                    let text = cells.bytes().get(at.clone()).unwrap_or_default();
+                    self.distinct.number(FxBuildHasher.hash_one(text), next, |id| {
+                        self.spans.get(id as usize).is_some_and(|s| text_of(&all, *s) == text)
+                    })
+                }
             };
             if id == next {
-                self.spans.push(span);
+                let (start, length) = (at.start as u32, at.len() as u32);
+                self.spans.push(Span { batch, start, length });
             }
-            last = Some((text, id));
-            put(&mut self.ids, places, *row, id);
+            last = Some((at, id));
+            put(&mut self.ids, places, row, id);
         }
-        debug_assert_eq!(start as usize, own.len(), "texts lie one after the other");
     }
 
-    fn numbers<'c>(&mut self, places: &[u32], numbers: impl Iterator<Item = (&'c u32, &'c i64)>) {
+    fn numbers<'c>(&mut self, places: &[u32], numbers: impl Iterator<Item = (u32, &'c i64)>) {
         let mut last = None;
         for (row, number) in numbers {
             let next = self.numbers.len() as u32;
@@ -114,7 +112,7 @@ impl Gathered {
                 self.numbers.push(*number);
             }
             last = Some((number, id));
-            put(&mut self.ids, places, *row, id);
+            put(&mut self.ids, places, row, id);
         }
     }
 

@@ -112,10 +112,10 @@ fn kinds(batches: &[EventRows]) -> Result<Vec<u32>> {
     for batch in batches {
         let classes = column(batch, "class_uid")?.numbers();
         let sources = column(batch, "definition")?;
-        let mut named = sources.rows().iter().zip(sources.texts()).peekable();
+        let mut named = sources.rows().zip(sources.texts()).peekable();
         let mut last = None;
         for (row, class) in classes.iter().enumerate() {
-            let name = named.next_if(|(at, _)| **at as usize == row).map_or(&[][..], |(_, n)| n);
+            let name = named.next_if(|(at, _)| *at as usize == row).map_or(&[][..], |(_, n)| n);
             let kind = (*class, name);
             let number = match last {
                 Some((number, same)) if same == kind => number,

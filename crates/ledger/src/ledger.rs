@@ -13,13 +13,16 @@ use crate::error::{LedgerError, Result};
 use crate::news::{Change, Changes};
 use crate::place::Place;
 use crate::schema;
-use crate::sql::sql;
+use crate::sql::{Sql, sql};
 use crate::tx::Tx;
 
 /// How many changes a slow listener may be behind before it misses some.
 const FEED: usize = 1_024;
 /// How often a transaction is begun again when the database is busy.
 const TRIES: u32 = 3;
+
+/// How long whoever comes in waits for that to be noted.
+const NOTING: Duration = Duration::from_secs(2);
 
 /// How to open.
 #[derive(Debug, Clone)]
@@ -145,6 +148,23 @@ impl Ledger {
             pause *= 4;
         }
         self.try_begin().await
+    }
+
+    /// Writes down what is worth knowing and no reason to turn anybody away, where the database takes it now;
+    /// says whether it did. On a full disk it takes nothing, and then people must still be able to look.
+    pub(crate) async fn note(&self, query: Sql) -> Result<bool> {
+        let written = async {
+            let mut tx = self.try_begin().await?;
+            query.run(&mut tx).await?;
+            tx.commit().await
+        };
+        match tokio::time::timeout(NOTING, written).await {
+            Ok(Ok(())) => Ok(true),
+            Err(_) | Ok(Err(LedgerError::Busy { .. } | LedgerError::Unavailable { .. })) => {
+                Ok(false)
+            }
+            Ok(Err(error)) => Err(error),
+        }
     }
 
     async fn try_begin(&self) -> Result<Tx> {

@@ -108,12 +108,11 @@ impl Sessions<'_> {
             return Ok(None);
         }
         if now.0.saturating_sub(session.seen_at.0) >= NOTED_EVERY {
-            session.seen_at = now;
-            session.idle_at = Micros(now.0.saturating_add(idle)).min(session.expires_at);
-            let mut tx = self.0.begin().await?;
+            let idle_at = Micros(now.0.saturating_add(idle)).min(session.expires_at);
             let query = sql("UPDATE sessions SET seen_at = $1, idle_at = $2 WHERE digest = $3");
-            query.bind(now).bind(session.idle_at).bind(digest).run(&mut tx).await?;
-            tx.commit().await?;
+            if self.0.note(query.bind(now).bind(idle_at).bind(digest)).await? {
+                (session.seen_at, session.idle_at) = (now, idle_at);
+            }
         }
         Ok(Some((session, user)))
     }

@@ -122,13 +122,12 @@ impl Tokens<'_> {
             return Ok(None);
         }
         if token.used_at.is_none_or(|at| now.0.saturating_sub(at.0) >= NOTED_EVERY) {
-            (token.used_at, token.used_from) = (Some(now), from);
-            let mut tx = self.0.begin().await?;
             let query =
                 sql("UPDATE api_tokens SET used_at = $1, used_from = $2 WHERE token_id = $3");
-            let query = query.bind(now).bind(from.map(|a| a.to_string()));
-            query.bind(token.token_id).run(&mut tx).await?;
-            tx.commit().await?;
+            let query = query.bind(now).bind(from.map(|a| a.to_string())).bind(token.token_id);
+            if self.0.note(query).await? {
+                (token.used_at, token.used_from) = (Some(now), from);
+            }
         }
         Ok(Some((token, user)))
     }

@@ -5,6 +5,7 @@ use ledger::{
     Purpose, Role, Secret, User, UserChange,
 };
 use model::Digest;
+use sqlx::Executor as _;
 
 use crate::common::{House, alice, at, digest, on_both};
 
@@ -13,6 +14,7 @@ on_both!(
     users_are_changed_and_there_is_always_an_admin,
     sessions_end_when_they_should,
     tokens_work_until_they_do_not,
+    who_comes_in_is_not_turned_away_when_that_cannot_be_noted,
     a_code_is_taken_once,
     passkeys_are_kept_and_counted,
     identities_say_as_whom_somebody_comes_in,
@@ -192,6 +194,40 @@ async fn tokens_work_until_they_do_not(house: House) {
     let disable = UserChange { disabled: Some(true), ..UserChange::default() };
     users.change(&alice(), at(81), user.user_id, None, &disable).await.unwrap();
     assert_eq!(check("third", 82).await, None);
+}
+
+async fn who_comes_in_is_not_turned_away_when_that_cannot_be_noted(house: House) {
+    let (sessions, tokens) = (house.ledger.sessions(), house.ledger.tokens());
+    let user = admin(&house).await.user_id;
+    let token = NewToken {
+        digest: digest("token"),
+        user,
+        name: "robot".to_owned(),
+        scopes: Vec::new(),
+        expires: None,
+    };
+    tokens.add(&alice(), at(0), &token).await.unwrap();
+    let session = NewSession {
+        digest: digest("session"),
+        user,
+        factors: Vec::new(),
+        address: None,
+        agent: String::new(),
+        idle: 10 * MINUTE,
+        expires: at(3_600),
+    };
+    sessions.begin(at(0), &session).await.unwrap();
+    let mut holder = house.held().await;
+    let (seen, _) = sessions.check(digest("session"), at(500), 10 * MINUTE).await.unwrap().unwrap();
+    // What could not be noted is not said either.
+    assert_eq!((seen.seen_at, seen.idle_at), (at(0), at(600)));
+    let (used, _) = tokens.check(digest("token"), at(500), None).await.unwrap().unwrap();
+    assert_eq!(used.used_at, None);
+    holder.execute("COMMIT").await.unwrap();
+    let (seen, _) = sessions.check(digest("session"), at(501), 10 * MINUTE).await.unwrap().unwrap();
+    assert_eq!((seen.seen_at, seen.idle_at), (at(501), at(1_101)));
+    let (used, _) = tokens.check(digest("token"), at(501), None).await.unwrap().unwrap();
+    assert_eq!(used.used_at, Some(at(501)));
 }
 
 async fn a_code_is_taken_once(house: House) {

@@ -63,6 +63,19 @@ impl House {
         }
     }
 
+    /// Takes the lock that writers wait for, past the ledger.
+    pub(crate) async fn held(&self) -> AnyConnection {
+        let mut on = self.raw().await;
+        let begin = if self.is_sqlite() {
+            "BEGIN IMMEDIATE".to_owned()
+        } else {
+            "BEGIN; SELECT pg_advisory_xact_lock(94120, hashtext(coalesce(current_schema(), '')))"
+                .to_owned()
+        };
+        sqlx::raw_sql(AssertSqlSafe(begin)).execute(&mut on).await.unwrap();
+        on
+    }
+
     pub(crate) fn is_sqlite(&self) -> bool {
         self.ledger.engine() == Engine::Sqlite
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ledger::{Change, ErrorKind, Kind, Ledger, News, On, Options, Place};
-use sqlx::{AssertSqlSafe, Executor};
+use sqlx::Executor;
 
 use crate::common::{House, alert, alert_id, alice, at, on_both, options, runtime};
 
@@ -64,23 +64,10 @@ async fn a_newer_database_is_refused(house: House) {
     assert!(refused.inside().unwrap().contains("another version"), "{refused:?}");
 }
 
-/// Takes the lock that writers wait for, past the ledger.
-async fn held(house: &House) -> sqlx::AnyConnection {
-    let mut on = house.raw().await;
-    let begin = if house.is_sqlite() {
-        "BEGIN IMMEDIATE".to_owned()
-    } else {
-        "BEGIN; SELECT pg_advisory_xact_lock(94120, hashtext(coalesce(current_schema(), '')))"
-            .to_owned()
-    };
-    sqlx::raw_sql(AssertSqlSafe(begin)).execute(&mut on).await.unwrap();
-    on
-}
-
 async fn whoever_waits_too_long_is_told(house: House) {
     let short = Options { readers: 1, patience: Duration::from_millis(300) };
     let impatient = Ledger::open(&house.place, &short).await.unwrap();
-    let mut holder = held(&house).await;
+    let mut holder = house.held().await;
     let busy = impatient.alerts().upsert(&[alert(1)], at(1)).await.unwrap_err();
     assert_eq!(busy.kind(), ErrorKind::Busy);
     assert!(busy.inside().is_some());
@@ -90,7 +77,7 @@ async fn whoever_waits_too_long_is_told(house: House) {
 
 async fn readers_are_not_held_up(house: House) {
     house.ledger.alerts().upsert(&[alert(1)], at(1)).await.unwrap();
-    let mut holder = held(&house).await;
+    let mut holder = house.held().await;
     let patient = {
         let ledger = house.ledger.clone();
         tokio::spawn(async move { ledger.alerts().upsert(&[alert(2)], at(2)).await })

@@ -21,13 +21,13 @@ const pending = new Map();
 /** What no page may do: fail, break the policy, or ask another host. */
 export const faults = [];
 
-export async function open({ width = 1440, height = 900, theme = 'dark' } = {}) {
+export async function open({ width = 1440, height = 900, theme = 'dark', hasTouch = false } = {}) {
   browser ??= await chromium.launch({
     executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
     args: FLAGS,
     ignoreDefaultArgs: ['--hide-scrollbars'],
   });
-  const context = await browser.newContext({ viewport: { width, height }, colorScheme: theme, ignoreHTTPSErrors: true });
+  const context = await browser.newContext({ viewport: { width, height }, hasTouch, colorScheme: theme, ignoreHTTPSErrors: true });
   context.setDefaultTimeout(20_000);
   const page = await context.newPage();
   page.on('pageerror', (error) => faults.push(`error: ${error.message}`));

@@ -228,6 +228,15 @@ story('an event is opened, and the minutes around it are looked at over all sour
   await anna.getByRole('grid', { name: 'Events' }).waitFor();
 });
 
+story('on a phone an event opens by one tap', async () => {
+  const phone = await open({ width: 390, height: 800, hasTouch: true });
+  await logIn(phone);
+  await phone.goto(`${URL}/hunt?${DAYS}&q=${encodeURIComponent('source:okta_system')}`);
+  await phone.getByRole('grid', { name: 'Events' }).locator('[aria-rowindex="2"] .time').tap();
+  await phone.getByRole('region', { name: 'The event' }).getByText('actor_user_name').waitFor();
+  await phone.context().close();
+});
+
 story('a mistake in a filter and in SQL is shown where it is', async () => {
   await anna.goto(`${URL}/hunt?${DAYS}`);
   await anna.getByRole('combobox', { name: 'Filter' }).waitFor();

@@ -65,7 +65,7 @@ impl Pattern {
         let states = guarded::states(&hir).max(1);
         let regex = OnceLock::new();
         if states > SMALL {
-            let _unset = regex.set(Some(compiled(&hir).map_err(|error| refused(&error))?));
+            let _unset = regex.set(Some(compiled(&hir)?));
         }
         Ok(Self {
             source: source.into(),
@@ -133,9 +133,9 @@ impl Hash for Pattern {
     }
 }
 
-fn compiled(hir: &Hir) -> Result<Regex, BuildError> {
+fn compiled(hir: &Hir) -> Result<Regex, PatternError> {
     let limit = Config::new().nfa_size_limit(Some(SIZE_LIMIT));
-    Regex::builder().configure(limit).build_from_hir(hir)
+    Regex::builder().configure(limit).build_from_hir(hir).map_err(|error| refused(&error))
 }
 
 fn refused(error: &BuildError) -> PatternError {

@@ -239,8 +239,7 @@ fn look<'s>(
     // While the last rows are laid down.
     drop((read, triaged.alerts));
     let committed = runtime.block_on(run.commit()).map_err(from_lake).map_err(unharmed)?;
-    // Nothing is left to do there. Its threads give memory back to the system as they end, page by page:
-    // nobody need wait for it.
+    // Its threads give their memory back page by page as they end: nobody need wait for that.
     runtime.shutdown_background();
     let incidents = triaged.incidents;
     Ok(Outcome { lake_bytes: committed.bytes, incidents, refused, ..outcome })
@@ -580,10 +579,8 @@ fn refused(fed: &Fed) -> Vec<String> {
 
 fn nothing(fed: &Fed) -> Failure {
     let failure = Failure::new(Kind::Nothing, "there is no evidence in what was named");
-    fed.flaws
-        .iter()
-        .take(3)
-        .fold(failure, |failure, row| failure.hint(format!("{}: {}", row.origin, row.flaw.message)))
+    let told = |row: &FlawRow| format!("{}: {}", row.origin, row.flaw.message);
+    fed.flaws.iter().take(3).map(told).fold(failure, Failure::hint)
 }
 
 /// Says that a run that the system broke off did no harm.

@@ -186,11 +186,17 @@ fn browse(
         .stdout(Stdio::piped())
         .spawn()
         .map_err(|e| format!("node: {e}"))?;
-    for line in BufReader::new(child.stdout.take().ok_or("node has no output")?).lines() {
+    let mut lines = BufReader::new(child.stdout.take().ok_or("node has no output")?).lines();
+    let read = lines.try_for_each(|line| {
         let line = line.map_err(|e| format!("node: {e}"))?;
         told(&serde_json::from_str(&line).map_err(|e| format!("{line}: {e}"))?);
+        Ok(())
+    });
+    if read.is_err() {
+        let _gone = child.kill();
     }
     match child.wait().map_err(|e| format!("node: {e}"))? {
+        _ if read.is_err() => read,
         status if status.success() => Ok(()),
         status => Err(format!("tests/speed.js {}: {status}", args.join(" "))),
     }

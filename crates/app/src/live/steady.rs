@@ -32,7 +32,11 @@ impl Steady {
 
     /// How far the time of day was set since the last call, where that is much.
     pub(crate) fn jumped(&self, time_of_day: Micros) -> Option<Jump> {
-        let ahead = time_of_day.0.saturating_sub(self.now().0);
+        self.compare(time_of_day, self.now())
+    }
+
+    fn compare(&self, time_of_day: Micros, steady: Micros) -> Option<Jump> {
+        let ahead = time_of_day.0.saturating_sub(steady.0);
         let mut before = self.ahead.lock().unwrap_or_else(PoisonError::into_inner);
         let by = ahead.saturating_sub(*before);
         if Duration::from_micros(by.unsigned_abs()) < JUMP {
@@ -49,7 +53,7 @@ pub(crate) struct Jump(i64);
 
 impl std::fmt::Display for Jump {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let seconds = self.0.unsigned_abs() / 1_000_000;
+        let seconds = self.0.unsigned_abs().saturating_add(500_000) / 1_000_000;
         let way = if self.0 < 0 { "back" } else { "forward" };
         write!(
             f,
@@ -66,13 +70,28 @@ mod tests {
     #[test]
     fn a_clock_that_is_set_is_told_once_and_a_slow_one_is_not() {
         let clock = Steady::new(Micros::from_seconds(1_000));
-        let said = |seconds: i64| clock.jumped(Micros(clock.now().0 + seconds * 1_000_000));
-        assert_eq!(said(5), None);
-        let back = said(-7_200).map(|jump| jump.to_string());
+        let told = |passed: i64, time_of_day: i64| {
+            let steady = Micros::from_seconds(1_000 + passed);
+            clock.compare(Micros(time_of_day), steady).map(|jump| jump.to_string())
+        };
+        let second = 1_000_000;
+        assert_eq!(told(1, 1_006 * second), None, "five seconds ahead");
+        let back = told(2, (1_002 - 7_200) * second);
         assert!(back.is_some_and(|text| text.contains("back by 7200 seconds")));
-        assert_eq!(said(-7_201), None);
-        let forward = said(0).map(|jump| jump.to_string());
-        assert!(forward.is_some_and(|text| text.contains("forward by 7200 seconds")));
-        assert!(clock.now().0 - 1_000_000_000 < 60_000_000, "it goes its own pace");
+        assert_eq!(told(3, (1_003 - 7_201) * second), None, "what was told already");
+        let forward = told(4, 1_004 * second - 3);
+        assert!(
+            forward.is_some_and(|text| text.contains("forward by 7200 seconds")),
+            "to the nearest second: the two clocks are not read at one moment"
+        );
+    }
+
+    #[test]
+    fn it_goes_its_own_pace() {
+        let clock = Steady::new(Micros::from_seconds(1_000));
+        let first = clock.now();
+        assert!(clock.jumped(Micros::from_seconds(90_000)).is_some());
+        let second = clock.now();
+        assert!(first <= second && second < Micros::from_seconds(90_000));
     }
 }

@@ -19,6 +19,7 @@ class Tenant:
     def __init__(self, name):
         self.name, self.bearer, self.session, self.cuts, self.half = name, 0, 0, 0, ""
         self.lines = {"0": [], "1": []}  # offsets and texts
+        self.ends = {"0": 0, "1": 0}  # how many there were at the last cut
         self.inclusive, self.limited, self.foreign, self.streams = True, 0, {}, 2
         self.asked, self.wrong = [], []
 
@@ -136,7 +137,9 @@ class Service(http.server.BaseHTTPRequestHandler):
         while True:
             with NEWS:
                 came = NEWS.wait_for(lambda: at < len(of.lines[partition]) or cuts != of.cuts, 0.05)
-                lines, over, half = of.lines[partition][at:], cuts != of.cuts, of.half
+                over, half = cuts != of.cuts, of.half
+                # What happened after the cut is for whoever asks again, however late this thread wakes.
+                lines = of.lines[partition][at : of.ends[partition] if over else None]
                 at += len(lines)
             for offset, text in lines:
                 if offset is None or offset >= first:
@@ -167,6 +170,7 @@ def act(of, what):
             setattr(of, name, getattr(of, name) + what.get(name, 0))
         if "cut" in what:
             of.half, of.cuts = what["cut"], of.cuts + 1
+            of.ends = {partition: len(lines) for partition, lines in of.lines.items()}
         NEWS.notify_all()
     return {"asked": of.asked, "wrong": of.wrong}
 

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use model::{Alert, Entity, EntityKind, IncidentId, Level, Micros, Tactic, Technique};
 
@@ -105,25 +106,34 @@ impl Document {
     }
 
     /// Public addresses, domains, URLs and hashes of alerts that are medium or graver and belong to
-    /// an incident.
+    /// an incident. Domains with many names below them are one: nobody blocks a tunnel name by name.
     fn indicator_rows(&self) -> Vec<Indicator> {
-        let mut rows: BTreeMap<&Entity, Indicator> = BTreeMap::new();
-        let alerts =
-            self.alerts().filter(|(a, incident)| incident.is_some() && a.level >= Level::Medium);
-        for (alert, _) in alerts {
-            for entity in
-                alert.entities.iter().filter(|e| indicates(e, alert)).collect::<BTreeSet<_>>()
-            {
-                let row = rows.entry(entity).or_insert_with(|| Indicator {
+        let own = self.own_sites();
+        let telling: Vec<(&Alert, BTreeSet<&Entity>)> = self
+            .alerts()
+            .filter(|(alert, incident)| incident.is_some() && alert.level >= Level::Medium)
+            .map(|(alert, _)| {
+                (alert, alert.entities.iter().filter(|e| indicates(e, alert, &own)).collect())
+            })
+            .collect();
+        let families = families(telling.iter().flat_map(|(_, entities)| entities).copied());
+        let mut rows: BTreeMap<(EntityKind, &str), Indicator> = BTreeMap::new();
+        for (alert, entities) in telling {
+            let mut counted = BTreeSet::new();
+            for entity in entities {
+                let family = registered(entity).and_then(|above| families.get(above));
+                let value = family.map_or(&*entity.value, |family| family.shared);
+                let row = rows.entry((entity.kind, value)).or_insert_with(|| Indicator {
                     kind: entity.kind,
-                    value: entity.value.clone(),
-                    defanged: text::defang(entity.kind, &entity.value),
+                    value: value.into(),
+                    defanged: text::defang(entity.kind, value),
                     alerts: 0,
                     first: alert.first_time,
                     last: alert.last_time,
                     context: alert.rule_title.to_string(),
+                    names: family.map(Family::names).unwrap_or_default(),
                 });
-                row.alerts += 1;
+                row.alerts += u64::from(counted.insert((entity.kind, value)));
                 row.first = row.first.min(alert.first_time);
                 row.last = row.last.max(alert.last_time);
             }
@@ -134,6 +144,19 @@ impl Document {
         });
         rows.truncate(ROWS);
         rows
+    }
+
+    /// The sites that were asked, by the logs of who served them. An alert across several sources may
+    /// name an attacker's domain beside them, so those that name more than one are not asked.
+    fn own_sites(&self) -> BTreeSet<&str> {
+        let mut own = BTreeSet::new();
+        for (alert, _) in self.alerts().filter(|(alert, _)| SERVED.contains(&&*alert.source)) {
+            let mut domains = alert.entities.iter().filter(|e| e.kind == EntityKind::Domain);
+            if let (Some(one), None) = (domains.next(), domains.next()) {
+                own.insert(&*one.value);
+            }
+        }
+        own
     }
 
     fn attack_rows(&self) -> Vec<AttackRow> {
@@ -170,12 +193,37 @@ impl Document {
     }
 }
 
-/// Whether an entity of an alert is something to look for elsewhere. The domain of a request that
-/// tries to get in is the victim's own.
-fn indicates(entity: &Entity, alert: &Alert) -> bool {
-    let inward = |t: &Tactic| matches!(t, Tactic::InitialAccess | Tactic::Reconnaissance);
+/// Source definitions of what the organisation's own sites were asked for: the domains in them are its
+/// own.
+const SERVED: [&str; 8] = [
+    "aws_elb",
+    "aws_s3_access",
+    "aws_waf",
+    "cloudflare_firewall",
+    "cloudflare_http",
+    "iis_w3c",
+    "web_access",
+    "web_error",
+];
+
+/// Source definitions of sensors, which see what is asked of the organisation's sites and what it asks
+/// of others.
+const SENSORS: [&str; 2] = ["suricata_eve", "zeek_http"];
+
+/// Names below one domain from which on they are told as that domain.
+const BELOW: usize = 10;
+
+/// Whether an entity of an alert is something to look for elsewhere. A site of one's own is not, nor is
+/// the domain of a request that tries to get in.
+fn indicates(entity: &Entity, alert: &Alert, own: &BTreeSet<&str>) -> bool {
+    let source = &*alert.source;
     match entity.kind {
-        EntityKind::Domain | EntityKind::Url => !alert.tactics.iter().all(inward),
+        EntityKind::Domain | EntityKind::Url => {
+            let inward = |t: &Tactic| matches!(t, Tactic::InitialAccess | Tactic::Reconnaissance);
+            let asked = SERVED.contains(&source) || SENSORS.contains(&source);
+            let site = text::site(&entity.value);
+            !own.contains(site) && !(asked && alert.tactics.iter().all(inward))
+        }
         EntityKind::Hash => !entity.value.is_empty(),
         EntityKind::Address => match entity.value.parse::<IpAddr>().map(|ip| ip.to_canonical()) {
             Ok(IpAddr::V4(ip)) => {
@@ -196,5 +244,61 @@ fn indicates(entity: &Entity, alert: &Alert) -> bool {
             Err(_) => false,
         },
         _ => false,
+    }
+}
+
+/// Many names below one domain that somebody registered.
+struct Family<'a> {
+    /// The longest name that they share.
+    shared: &'a str,
+    names: BTreeSet<&'a str>,
+}
+
+impl Family<'_> {
+    fn names(&self) -> Vec<Arc<str>> {
+        self.names.iter().map(|name| Arc::from(*name)).collect()
+    }
+}
+
+/// The part of a domain that somebody registered (the Public Suffix List).
+fn registered(entity: &Entity) -> Option<&str> {
+    (entity.kind == EntityKind::Domain).then(|| psl::domain_str(&entity.value))?
+}
+
+/// The domains that are told as one, by what was registered.
+fn families<'a>(entities: impl Iterator<Item = &'a Entity>) -> BTreeMap<&'a str, Family<'a>> {
+    let mut families: BTreeMap<&str, Family<'_>> = BTreeMap::new();
+    for entity in entities {
+        let Some(above) = registered(entity) else { continue };
+        let name = &*entity.value;
+        let family =
+            families.entry(above).or_insert(Family { shared: name, names: BTreeSet::new() });
+        family.shared = shared(family.shared, name);
+        family.names.insert(name);
+    }
+    families.retain(|_, family| family.names.len() >= BELOW);
+    families
+}
+
+/// The labels at the end that two names have in common.
+fn shared<'a>(one: &'a str, other: &str) -> &'a str {
+    let same = one.rsplit('.').zip(other.rsplit('.')).take_while(|(a, b)| a == b);
+    let length: usize = same.map(|(label, _)| label.len() + 1).sum();
+    let begin = (one.len() + 1).saturating_sub(length).min(one.len());
+    one.get(begin..).unwrap_or(one)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_share_whole_labels() {
+        assert_eq!(shared("a.t.evil.example", "b.t.evil.example"), "t.evil.example");
+        assert_eq!(shared("evil.example", "b.evil.example"), "evil.example");
+        assert_eq!(shared("b.evil.example", "evil.example"), "evil.example");
+        assert_eq!(shared("xevil.example", "evil.example"), "example");
+        assert_eq!(shared("evil.example", "evil.example"), "evil.example");
+        assert_eq!(shared("evil.example", "evil.test"), "");
     }
 }

@@ -244,6 +244,19 @@ pub struct Indicator {
     pub last: Micros,
     /// Where it was seen, in a few words.
     pub context: String,
+    /// Of a domain below which many names were seen, those names; else nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub names: Vec<Arc<str>>,
+}
+
+impl Indicator {
+    /// What people read: safe to print and to mail.
+    pub(crate) fn shown(&self) -> String {
+        match self.names.len() {
+            0 => self.defanged.clone(),
+            many => format!("{} and {many} names below it", self.defanged),
+        }
+    }
 }
 
 /// A technique that was seen.

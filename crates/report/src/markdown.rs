@@ -262,7 +262,7 @@ fn lists(out: &mut Writer, document: &Document) {
             document.indicators.iter().map(|i| {
                 vec![
                     i.kind.name().to_owned(),
-                    i.defanged.clone(),
+                    i.shown(),
                     count(i.alerts),
                     i.first.table(),
                     i.context.clone(),

@@ -128,6 +128,14 @@ pub fn defang(kind: EntityKind, value: &str) -> String {
     }
 }
 
+/// The host that a domain or URL names.
+pub(crate) fn site(value: &str) -> &str {
+    let rest = value.split_once("://").map_or(value, |(_, rest)| rest);
+    let host = rest.split(['/', '?', '#']).next().unwrap_or(rest);
+    let host = host.rsplit('@').next().unwrap_or(host);
+    host.rsplit_once(':').map_or(host, |(name, _)| name)
+}
+
 /// A next step and the CSF subcategory that stands in brackets at its end.
 pub(crate) fn split_csf(step: &str) -> (&str, Option<&str>) {
     let step = step.trim_end();
@@ -171,6 +179,14 @@ mod tests {
         );
         assert_eq!(defang(EntityKind::Email, "a@b.example"), "a[@]b[.]example");
         assert_eq!(defang(EntityKind::Hash, "d41d8cd9"), "d41d8cd9");
+    }
+
+    #[test]
+    fn a_site_is_what_is_asked() {
+        assert_eq!(site("a.example"), "a.example");
+        assert_eq!(site("https://user:word@a.example:8443/x?u=b@c/d"), "a.example");
+        assert_eq!(site("http://a.example?x"), "a.example");
+        assert_eq!(site("/only/a/path"), "");
     }
 
     #[test]

@@ -315,14 +315,9 @@ fn gathered(names: &[&str]) -> Vec<String> {
     out
 }
 
-/// The part of a name that somebody registered, as far as its labels tell: two of them, or three where
-/// the country's second level is short (`example.co.uk`).
+/// The part of a name that somebody registered (the Public Suffix List).
 fn registered(name: &str) -> &str {
-    let mut dots = name.rmatch_indices('.').map(|(at, _)| at);
-    let (Some(last), Some(second)) = (dots.next(), dots.next()) else { return name };
-    let short = name.len() - last == 3 && last - second <= 4;
-    let from = if short { dots.next().map_or(0, |third| third + 1) } else { second + 1 };
-    name.get(from..).unwrap_or(name)
+    psl::domain_str(name).unwrap_or(name)
 }
 
 /// AWS access key ids: long-lived `AKIA…`, temporary `ASIA…`.
@@ -359,7 +354,7 @@ mod tests {
     fn a_tunnel_is_blocked_at_its_domain() {
         assert_eq!(registered("a.b.t.example.com"), "example.com");
         assert_eq!(registered("mail.example.co.uk"), "example.co.uk");
-        assert_eq!(registered("example.co.uk"), "example.co.uk");
+        assert_eq!(registered("somebody.github.io"), "somebody.github.io", "not the host of all");
         assert_eq!(registered("example"), "example");
         let mut names: Vec<String> = (0..6).map(|n| format!("x{n}.0001.t.cdn.example")).collect();
         names.insert(1, "login.bad.example".to_owned());

@@ -163,6 +163,14 @@ fn indicators(html: &mut Html, document: &Document) {
             .raw(row.kind.name())
             .raw("</td><td class=\"wide mono\">")
             .text(&row.defanged);
+        if !row.names.is_empty() {
+            html.raw("<details><summary>").count(row.names.len() as u64);
+            html.raw(" names below it</summary>");
+            for name in &row.names {
+                html.raw("<div>").text(&text::defang(row.kind, name)).raw("</div>");
+            }
+            html.raw("</details>");
+        }
         html.raw("</td><td class=\"num\">")
             .count(row.alerts)
             .raw("</td><td class=\"time\">")

@@ -295,7 +295,7 @@ fn indicators(page: &Page<'_>, document: &Document) -> Value {
     let rows = document.indicators.iter().map(|row| {
         json!({
             "kind": row.kind.name(),
-            "value": page.cell(&row.defanged),
+            "value": page.cell(&row.shown()),
             "alerts": count(row.alerts),
             "first": row.first.table(),
             "context": page.short(&row.context, 100),

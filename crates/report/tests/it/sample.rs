@@ -79,7 +79,7 @@ const ATTACK: &[Row] = &[
 
 #[rustfmt::skip]
 const SCAN: &[Row] = &[
-    ("Web Path Traversal Attempt", Medium, &[InitialAccess], &["T1190"], "nginx_access", "16T22:14:07", "16T22:51:36", 318, &["address:192.0.2.210", "domain:shop.meridian.example"], 7,
+    ("Web Path Traversal Attempt", Medium, &[InitialAccess], &["T1190"], "web_access", "16T22:14:07", "16T22:51:36", 318, &["address:192.0.2.210", "domain:shop.meridian.example"], 7,
      "An address tries 318 paths outside the web root; every answer is 400 or 404"),
     ("Cloudflare WAF SQL Injection Blocked", Medium, &[InitialAccess], &["T1190"], "cloudflare_firewall", "16T22:15:30", "16T22:58:02", 1_207, &["address:192.0.2.210", "domain:shop.meridian.example"], 8,
      "The same address sends SQL injection; all 1,207 requests are blocked at the edge"),
@@ -159,7 +159,7 @@ const FILES: &[(&str, &str, &str, u64, u64, u64)] = &[
         8_204,
         1,
     ),
-    ("evidence/web/nginx/access.log", "weblog", "nginx_access", 88_412_003, 402_800, 12),
+    ("evidence/web/nginx/access.log", "weblog", "web_access", 88_412_003, 402_800, 12),
     (
         "evidence/cloudflare/firewall_events.ndjson",
         "json",
@@ -491,6 +491,31 @@ pub(crate) fn many() -> Document {
         })
         .collect();
     document.timeline.clear();
+    document.derive();
+    document
+}
+
+/// The attack, with a tunnel through twelve names and a file that the organisation's own site gave away.
+pub(crate) fn tunnel() -> Document {
+    let mut document = attack();
+    let alerts = &mut document.cases[0].alerts;
+    let like = |title: &str, source: &str, entities: &[&str]| {
+        let mut alert = alert(&ATTACK[0]);
+        alert.alert_id = AlertId::from(Hasher::new("alert").part(title.as_bytes()));
+        (alert.rule_title, alert.source) = (title.into(), source.into());
+        alert.tactics = vec![Tactic::CredentialAccess];
+        alert.entities = entities.iter().map(|text| entity(text)).collect();
+        alert
+    };
+    let names: Vec<String> = (0..12).map(|n| format!("domain:x{n}.t.evil.example")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    alerts.push(like("Tunnel", "zeek_dns", &names[..9]));
+    alerts.push(like("Tunnel, later", "zeek_dns", &names[8..]));
+    let site = &["domain:shop.meridian.example", "url:https://shop.meridian.example/.env"];
+    alerts.push(like("Secret Served", "web_access", site));
+    alerts.push(like("Page Imitated", "zeek_dns", &["domain:meridian-login.example"]));
+    (alerts.last_mut().expect("one")).tactics = vec![Tactic::InitialAccess];
+    document.indicators.clear();
     document.derive();
     document
 }

@@ -7,6 +7,7 @@ as those of a copy would), `{"forget": null}`. Ends with 77 where Chromium or a 
 import http.server
 import json
 import shutil
+import signal
 import sys
 import threading
 
@@ -51,6 +52,8 @@ options = Options()
 options.binary_location = shutil.which("chromium")
 for argument in ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]:
     options.add_argument(argument)
+# Whoever ends this ends the browser with it.
+signal.signal(signal.SIGTERM, lambda *_: sys.exit())
 driver = webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver")))
 try:
     driver.set_script_timeout(30)

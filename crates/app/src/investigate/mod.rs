@@ -7,31 +7,32 @@
 
 mod feed;
 mod past;
+mod reading;
 mod spill;
 mod triaging;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, sync_channel};
-use std::sync::{Mutex, OnceLock};
+use std::sync::OnceLock;
 
 use collect::Input;
-use detect::{Hit, RuleCosts, Rules};
+use detect::{RuleCosts, Rules};
 use lake::{EventRows, FlawRow, RecordBatch, Run, RunRow, RunWriter, Table};
 use model::{Digest, Finding, Hasher, Incident, Level, Match, Micros};
 use triage::Triaged;
 
-use self::feed::{Fed, Source, feed};
+use self::feed::{Fed, Source};
 use self::past::{Again, Past};
 pub use self::past::{Before, Changes};
+use self::reading::{Read, read_all};
 use self::spill::{Sorted, Spill};
 use self::triaging::triage_all;
 use crate::Meter;
 use crate::content::Content;
 use crate::failure::{Failure, Kind, system};
 use crate::off::RuleOff;
-use crate::pipeline::{Book, Outlet, Shared, Tally, Work, Worker};
+use crate::pipeline::{Outlet, Tally};
 use crate::scratch::FolderLock;
 use crate::stages::{RuleChoice, Stages, Texts};
 
@@ -196,9 +197,6 @@ fn look<'s>(
 ) -> Result<Outcome, Failure> {
     let Opened { runtime, run, run_key, past, known, spool, _lock } = opened;
     let outlet = ToRun { writer: run.writer(), spill: Spill::new(&spool) };
-    let stages = stages();
-    meter.enter("reading");
-    let shared = Shared { stages, meter, outlet: &outlet, min_level: options.min_level };
     let source = Source {
         inputs: &options.inputs,
         spool: &spool,
@@ -206,7 +204,8 @@ fn look<'s>(
         known: &known,
         again: options.again,
     };
-    let mut read = read_all(&source, &shared, options.threads).map_err(unharmed)?;
+    let (mut read, stages) =
+        read_all(&source, stages, &outlet, options, meter).map_err(unharmed)?;
     if meter.stopped() {
         return Err(Failure::new(Kind::Interrupted, "stopped; nothing was written to the lake")
             .hint("run the same command again to start over"));
@@ -313,87 +312,6 @@ impl Outlet for ToRun {
 
     fn found(&self, findings: &mut Vec<Finding>) -> Result<(), String> {
         self.spill.add(findings).map_err(|e| format!("cannot keep findings: {e}"))
-    }
-}
-
-/// What the threads leave behind.
-struct Read {
-    fed: Fed,
-    book: Book,
-    hits: Vec<Hit>,
-    hits_left_out: u64,
-    costs: RuleCosts,
-}
-
-/// Runs the feed and the workers until the evidence ends.
-fn read_all(source: &Source<'_>, shared: &Shared<'_>, threads: usize) -> Result<Read, Failure> {
-    let threads = threads.max(1);
-    let (send, receive) = sync_channel::<Work>(threads * 2);
-    let receive = Mutex::new(receive);
-    std::thread::scope(|scope| {
-        let feeder = scope.spawn(move || feed(source, shared.meter, &send));
-        let workers: Vec<_> =
-            (0..threads).map(|_| scope.spawn(|| work(shared, &receive))).collect();
-        let mut book = Book::default();
-        let (mut hits, mut hits_left_out) = (Vec::new(), 0);
-        let mut costs = RuleCosts::default();
-        let mut failure = None;
-        for worker in workers {
-            match worker.join() {
-                Ok(Ok(mut done)) => {
-                    costs.take(&mut done.costs);
-                    book.add(done.book);
-                    hits.extend(done.hits);
-                    hits_left_out += done.hits_left_out;
-                }
-                Ok(Err(message)) => failure = Some(Failure::new(Kind::System, message)),
-                Err(_) => failure = Some(defect("a worker thread failed")),
-            }
-        }
-        let fed = feeder.join().map_err(|_| defect("the reading thread failed"))?;
-        match failure {
-            Some(failure) => Err(failure),
-            None => Ok(Read { fed, book, hits, hits_left_out, costs }),
-        }
-    })
-}
-
-/// What one worker leaves behind.
-struct Done {
-    book: Book,
-    hits: Vec<Hit>,
-    hits_left_out: u64,
-    costs: RuleCosts,
-}
-
-/// One worker's life: chunks until there are no more.
-fn work(shared: &Shared<'_>, receive: &Mutex<Receiver<Work>>) -> Result<Done, String> {
-    let mut worker = Worker::new(shared, shared.stages.rules.detector());
-    let mut failed = None;
-    loop {
-        let next = receive.lock().map_err(|_| "a worker failed".to_owned())?.recv();
-        let Ok(work) = next else { break };
-        // After a failure the rest is let by, so that the feed is not left waiting.
-        if failed.is_none()
-            && let Err(failure) = worker.take(&work)
-        {
-            shared.meter.stop.store(true, std::sync::atomic::Ordering::Relaxed);
-            failed = Some(failure);
-        }
-    }
-    match failed {
-        Some(failure) => Err(failure),
-        None => {
-            worker.finish()?;
-            let mut costs = RuleCosts::default();
-            worker.detector.take_costs(&mut costs);
-            Ok(Done {
-                costs,
-                book: std::mem::take(&mut worker.book),
-                hits: worker.detector.take_hits(),
-                hits_left_out: worker.detector.hits_left_out(),
-            })
-        }
     }
 }
 

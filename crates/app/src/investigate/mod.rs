@@ -1,9 +1,9 @@
 //! The main job: evidence in; events, findings, alerts and incidents out, in one commit.
 //!
-//! Two threads walk and cut ([`feed`]), workers read, normalise and detect ([`crate::pipeline`]), the
-//! lake's own thread writes. When the evidence ends, correlations are worked out over what the workers kept,
-//! and triage goes through the findings in time order ([`spill`]), those of earlier runs on the same data
-//! folder among them ([`past`]).
+//! Two threads walk and cut ([`feed`]), workers read, normalise and detect ([`reading`],
+//! [`crate::pipeline`]), the lake's own thread writes. When the evidence ends, correlations are worked
+//! out over what the workers kept, and triage goes through the findings in time order ([`spill`]), those
+//! of earlier runs on the same data folder among them ([`past`]).
 
 mod feed;
 mod past;

@@ -17,7 +17,9 @@ const ROWS: usize = 500;
 impl Document {
     /// Fills `timeline`, `entities`, `indicators` and `attack` from the cases and the loose alerts,
     /// each only when it is still empty, and puts the gravest case first.
-    pub fn derive(&mut self) {
+    ///
+    /// `served` says whether the events of a source definition are requests to the organisation's own sites.
+    pub fn derive(&mut self, served: fn(&str) -> bool) {
         self.cases.sort_by_key(|case| {
             let incident = &case.incident;
             let weight = std::cmp::Reverse((incident.severity, incident.risk));
@@ -30,7 +32,7 @@ impl Document {
             self.entities = self.entity_rows();
         }
         if self.indicators.is_empty() {
-            self.indicators = self.indicator_rows();
+            self.indicators = self.indicator_rows(served);
         }
         if self.attack.is_empty() {
             self.attack = self.attack_rows();
@@ -107,13 +109,16 @@ impl Document {
 
     /// Public addresses, domains, URLs and hashes of alerts that are medium or graver and belong to
     /// an incident. Domains with many names below them are one: nobody blocks a tunnel name by name.
-    fn indicator_rows(&self) -> Vec<Indicator> {
-        let own = self.own_sites();
+    fn indicator_rows(&self, served: fn(&str) -> bool) -> Vec<Indicator> {
+        let own = self.own_sites(served);
         let telling: Vec<(&Alert, BTreeSet<&Entity>)> = self
             .alerts()
             .filter(|(alert, incident)| incident.is_some() && alert.level >= Level::Medium)
             .map(|(alert, _)| {
-                (alert, alert.entities.iter().filter(|e| indicates(e, alert, &own)).collect())
+                (
+                    alert,
+                    alert.entities.iter().filter(|e| indicates(e, alert, &own, served)).collect(),
+                )
             })
             .collect();
         let families = families(telling.iter().flat_map(|(_, entities)| entities).copied());
@@ -148,9 +153,9 @@ impl Document {
 
     /// The sites that were asked, by the logs of who served them. An alert across several sources may
     /// name an attacker's domain beside them, so those that name more than one are not asked.
-    fn own_sites(&self) -> BTreeSet<&str> {
+    fn own_sites(&self, served: fn(&str) -> bool) -> BTreeSet<&str> {
         let mut own = BTreeSet::new();
-        for (alert, _) in self.alerts().filter(|(alert, _)| SERVED.contains(&&*alert.source)) {
+        for (alert, _) in self.alerts().filter(|(alert, _)| served(&alert.source)) {
             let mut domains = alert.entities.iter().filter(|e| e.kind == EntityKind::Domain);
             if let (Some(one), None) = (domains.next(), domains.next()) {
                 own.insert(&*one.value);
@@ -193,19 +198,6 @@ impl Document {
     }
 }
 
-/// Source definitions of what the organisation's own sites were asked for: the domains in them are its
-/// own.
-const SERVED: [&str; 8] = [
-    "aws_elb",
-    "aws_s3_access",
-    "aws_waf",
-    "cloudflare_firewall",
-    "cloudflare_http",
-    "iis_w3c",
-    "web_access",
-    "web_error",
-];
-
 /// Source definitions of sensors, which see what is asked of the organisation's sites and what it asks
 /// of others.
 const SENSORS: [&str; 2] = ["suricata_eve", "zeek_http"];
@@ -215,12 +207,17 @@ const BELOW: usize = 10;
 
 /// Whether an entity of an alert is something to look for elsewhere. A site of one's own is not, nor is
 /// the domain of a request that tries to get in.
-fn indicates(entity: &Entity, alert: &Alert, own: &BTreeSet<&str>) -> bool {
+fn indicates(
+    entity: &Entity,
+    alert: &Alert,
+    own: &BTreeSet<&str>,
+    served: fn(&str) -> bool,
+) -> bool {
     let source = &*alert.source;
     match entity.kind {
         EntityKind::Domain | EntityKind::Url => {
             let inward = |t: &Tactic| matches!(t, Tactic::InitialAccess | Tactic::Reconnaissance);
-            let asked = SERVED.contains(&source) || SENSORS.contains(&source);
+            let asked = served(source) || SENSORS.contains(&source);
             let site = text::site(&entity.value);
             !own.contains(site) && !(asked && alert.tactics.iter().all(inward))
         }

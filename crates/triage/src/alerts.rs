@@ -14,6 +14,7 @@ use model::{
 
 use crate::names::common_by_name;
 use crate::policy::{Policy, micros};
+use crate::sites::is_served;
 use crate::{risk, words};
 
 /// What an alert takes of a finding.
@@ -244,6 +245,14 @@ impl Draft {
     pub(crate) fn source(&self) -> Arc<str> {
         let most = self.sources.iter().max_by_key(|(name, n)| (*n, std::cmp::Reverse(name)));
         most.map_or_else(|| Arc::from(""), |(name, _)| name.clone())
+    }
+
+    /// Whether the domains that it names are those of the organisation's own sites.
+    pub(crate) fn is_served(&self) -> bool {
+        let domains = self.entities.iter().filter(|(e, _)| e.kind == EntityKind::Domain);
+        // A correlation may reach into the events of others.
+        let alone = self.correlations == 0 || domains.count() == 1;
+        alone && !self.sources.is_empty() && self.sources.iter().all(|(name, _)| is_served(name))
     }
 
     /// Gives it the id that follows from its first finding.

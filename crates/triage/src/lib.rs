@@ -25,6 +25,7 @@ pub mod live;
 mod names;
 mod policy;
 mod risk;
+mod sites;
 mod steps;
 mod ties;
 mod words;
@@ -36,6 +37,7 @@ pub use decisions::{Decisions, Merge, Pin};
 pub use grade::{Grade, RISK_STEP, Rise, rises};
 pub use live::Live;
 pub use policy::Policy;
+pub use sites::is_served;
 
 /// What triage makes of findings.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]

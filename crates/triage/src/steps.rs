@@ -277,7 +277,9 @@ fn named(name: &str, group: &Group<'_>, keys: &HashSet<u32>) -> Option<String> {
         "keys" => any(&|entity| is_access_key(&entity.value)).map(|keys| keys.to_uppercase()),
         "addresses" => any(&|e| e.kind == EntityKind::Address && is_public(&e.value)),
         "domains" => {
-            let named = group.telling().filter(|c| keys.contains(&c.key));
+            // Whoever blocks a site of one's own does the attacker's work.
+            let own = group.keys_of(Draft::is_served);
+            let named = group.telling().filter(|c| keys.contains(&c.key) && !own.contains(&c.key));
             let domains = named.map(|c| &c.entity).filter(|e| e.kind == EntityKind::Domain);
             let names: Vec<&str> = domains.map(|entity| &*entity.value).collect();
             let names = gathered(&names);

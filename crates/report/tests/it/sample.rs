@@ -93,6 +93,10 @@ const LOOSE: &[Row] = &[
      "A shell in a pod"),
 ];
 
+fn served(source: &str) -> bool {
+    matches!(source, "web_access" | "cloudflare_firewall")
+}
+
 fn alert(row: &Row) -> Alert {
     let (title, level, tactics, techniques, source, first, last, count, entities, ..) = *row;
     let risk = [3, 14, 38, 61, 83][level as usize];
@@ -450,7 +454,7 @@ pub(crate) fn attack() -> Document {
         ],
         ..Document::default()
     };
-    document.derive();
+    document.derive(served);
     document
 }
 
@@ -491,7 +495,7 @@ pub(crate) fn many() -> Document {
         })
         .collect();
     document.timeline.clear();
-    document.derive();
+    document.derive(served);
     document
 }
 
@@ -516,7 +520,7 @@ pub(crate) fn tunnel() -> Document {
     alerts.push(like("Page Imitated", "zeek_dns", &["domain:meridian-login.example"]));
     (alerts.last_mut().expect("one")).tactics = vec![Tactic::InitialAccess];
     document.indicators.clear();
-    document.derive();
+    document.derive(served);
     document
 }
 

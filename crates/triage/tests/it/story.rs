@@ -96,7 +96,7 @@ fn attack() -> Vec<Finding> {
             &["address:192.0.2.210", "domain:shop.meridian.example"],
         )
         .tagged(InitialAccess, "T1190")
-        .from("nginx_access"),
+        .from("web_access"),
     ];
     for n in 0..22 {
         all.push(
@@ -139,4 +139,38 @@ fn its_alerts_count_and_explain() {
 #[test]
 fn nothing_gives_nothing() {
     assert_eq!(triage(std::iter::empty(), &Policy::default()), triage::Triaged::default());
+}
+
+#[test]
+fn nobody_is_told_to_block_a_site_of_their_own() {
+    use Level::High;
+    let web = |rule, at, entities: &[&str]| {
+        finding(rule, High, minute(at), entities)
+            .tagged(Tactic::Execution, "T1059")
+            .from("web_access")
+    };
+    let site = "domain:shop.meridian.example";
+    let found = [
+        web("Command In A Query", 60, &["address:192.0.2.210", site]),
+        finding("Host Asks A Page", High, minute(61), &["address:192.0.2.210", site])
+            .tagged(Tactic::Execution, "T1059")
+            .from("zeek_http"),
+        finding(
+            "Web Shell Beacon",
+            High,
+            minute(62),
+            &["address:192.0.2.210", "domain:c2.example"],
+        )
+        .tagged(Tactic::CommandAndControl, "T1071.001")
+        .from("zeek_dns"),
+        // One of its events is the site's, another is not.
+        web("Command, Then A Download", 63, &["address:192.0.2.210", site, "domain:kit.example"])
+            .correlated(minute(60), &[("c-ip", "192.0.2.210")]),
+    ];
+    let told = triage(found.into_iter(), &Policy::default());
+    let steps = told.incidents.iter().flat_map(|incident| &incident.next_steps);
+    let block: Vec<&String> = steps.filter(|step| step.starts_with("Block ")).collect();
+    let [block] = block.as_slice() else { panic!("{block:?}") };
+    assert!(block.contains("c2.example") && block.contains("kit.example"), "{block}");
+    assert!(!block.contains("meridian"), "{block}");
 }

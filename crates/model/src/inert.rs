@@ -54,6 +54,9 @@ pub fn inert_json(text: &str) -> Cow<'_, str> {
 /// what is there without being seen (soft hyphen, zero-width space, word joiner, fillers). The
 /// zero-width joiner is left alone: it makes one picture of several emoji.
 pub fn acts(c: char) -> bool {
+    if c.is_ascii() {
+        return c.is_ascii_control();
+    }
     c.is_control()
         || matches!(
             c,

@@ -382,9 +382,6 @@ fn write_rest(
     if !shapes.is_empty() {
         put(Table::Unrecognised, lake::unrecognised_batch(&shapes))?;
     }
-    for alerts in triaged.alerts.chunks(BATCH) {
-        put(Table::Alerts, lake::alerts_batch(alerts))?;
-    }
     if !triaged.incidents.is_empty() {
         put(Table::Incidents, lake::incidents_batch(&triaged.incidents))?;
     }

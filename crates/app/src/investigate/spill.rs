@@ -52,17 +52,17 @@ impl Spill {
     /// All findings by time, those of one instant by id.
     pub(crate) fn sorted(self) -> io::Result<Sorted> {
         let mut held = self.held.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let mut stretches = self.stretches.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let stretches = self.stretches.into_inner().unwrap_or_else(PoisonError::into_inner);
         if stretches.is_empty() {
             held.sort_unstable_by_key(order);
-            return Ok(Sorted { held: held.into_iter(), merge: None });
+            return Ok(Sorted::Held(held.into_iter()));
         }
-        stretches.push(Stretch::write(held, &self.folder)?);
-        let mut merge = Merge { stretches, heads: BinaryHeap::new() };
-        for place in 0..merge.stretches.len() {
+        held.sort_unstable_by_key(order);
+        let mut merge = Merge { stretches, held: held.into_iter(), heads: BinaryHeap::new() };
+        for place in 0..=merge.stretches.len() {
             merge.refill(place)?;
         }
-        Ok(Sorted { held: Vec::new().into_iter(), merge: Some(merge) })
+        Ok(Sorted::Merged(merge))
     }
 }
 
@@ -228,13 +228,16 @@ fn together(rule: &Common, rest: Rest) -> Finding {
 }
 
 /// Findings in order.
-pub(crate) struct Sorted {
-    held: std::vec::IntoIter<Finding>,
-    merge: Option<Merge>,
+pub(crate) enum Sorted {
+    /// They were few enough to stay in memory.
+    Held(std::vec::IntoIter<Finding>),
+    Merged(Merge),
 }
 
-struct Merge {
+pub(crate) struct Merge {
     stretches: Vec<Stretch>,
+    /// Those that filled no stretch.
+    held: std::vec::IntoIter<Finding>,
     heads: BinaryHeap<Reverse<Head>>,
 }
 
@@ -263,8 +266,11 @@ impl Ord for Head {
 
 impl Merge {
     fn refill(&mut self, place: usize) -> io::Result<()> {
-        let Some(stretch) = self.stretches.get_mut(place) else { return Ok(()) };
-        if let Some(finding) = stretch.next()? {
+        let next = match self.stretches.get_mut(place) {
+            Some(stretch) => stretch.next()?,
+            None => self.held.next(),
+        };
+        if let Some(finding) = next {
             self.heads.push(Reverse(Head { key: order(&finding), place, finding }));
         }
         Ok(())
@@ -275,7 +281,10 @@ impl Iterator for Sorted {
     type Item = io::Result<Finding>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let Some(merge) = &mut self.merge else { return self.held.next().map(Ok) };
+        let merge = match self {
+            Self::Held(held) => return held.next().map(Ok),
+            Self::Merged(merge) => merge,
+        };
         let Reverse(head) = merge.heads.pop()?;
         match merge.refill(head.place) {
             Ok(()) => Some(Ok(head.finding)),

@@ -3,7 +3,7 @@
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use lake::{RunWriter, Table};
-use model::Finding;
+use model::{Alert, Finding};
 use triage::{Decisions, Drafted, Policy, Triaged};
 
 use super::spill::Sorted;
@@ -13,8 +13,9 @@ use crate::failure::{Failure, system};
 /// Batches of findings that wait for triage.
 const AHEAD: usize = 2;
 
-/// Sends findings to the lake and through triage, in time order and each once. Says how many there were.
-/// One thread brings them back, one lays them down, and this one thinks.
+/// Sends findings to the lake and through triage, in time order and each once, and the alerts that they
+/// form to the lake. Says how many findings there were. One thread brings them back, one lays them down,
+/// and this one thinks.
 pub(super) fn triage_all(sorted: Sorted, writer: &RunWriter) -> Result<(Triaged, u64), Failure> {
     let (bring, brought) = sync_channel(AHEAD);
     let (send, receive) = sync_channel(AHEAD);
@@ -24,9 +25,12 @@ pub(super) fn triage_all(sorted: Sorted, writer: &RunWriter) -> Result<(Triaged,
         let policy = Policy::default();
         let drafted = Drafted::new(receive.into_iter().flatten(), &policy);
         let triaged = std::thread::scope(|scope| {
-            let alerts = scope.spawn(|| drafted.alerts());
+            let alerts = scope.spawn(|| {
+                let alerts = drafted.alerts();
+                send_alerts(&alerts, writer).map(|()| alerts)
+            });
             let triaged = drafted.incidents(&Decisions::default());
-            let alerts = alerts.join().map_err(|_| defect("the thread of alerts failed"))?;
+            let alerts = alerts.join().map_err(|_| defect("the thread of alerts failed"))??;
             Ok(Triaged { alerts, ..triaged })
         })?;
         let count = sender.join().map_err(|_| defect("the thread of findings failed"))??;
@@ -76,4 +80,12 @@ fn send_findings(
         let _ = send.send(batch);
     }
     Ok(count)
+}
+
+fn send_alerts(alerts: &[Alert], writer: &RunWriter) -> Result<(), Failure> {
+    for alerts in alerts.chunks(BATCH) {
+        let rows = lake::alerts_batch(alerts).map_err(from_lake)?;
+        writer.write(Table::Alerts, rows).map_err(from_lake)?;
+    }
+    Ok(())
 }

@@ -1,6 +1,5 @@
 //! What is true of every form, and the two that are plain text as snapshots.
 
-use model::EntityKind;
 use report::{Document, FORMS, render};
 
 use crate::{pdf, sample};
@@ -73,30 +72,6 @@ fn json_reads_back() {
     let hostile: serde_json::Value = serde_json::from_slice(&hostile).unwrap();
     let sample = hostile["unrecognised"][0]["sample"].as_str().unwrap();
     assert!(sample.ends_with("… (10.0 MB more)"));
-}
-
-#[test]
-fn a_tunnel_is_one_indicator_and_a_site_of_ones_own_is_none() {
-    let document = sample::tunnel();
-    let rows: Vec<_> =
-        document.indicators.iter().filter(|row| row.kind == EntityKind::Domain).collect();
-    let told: Vec<_> = rows.iter().map(|row| (&*row.value, row.alerts, row.names.len())).collect();
-    assert_eq!(
-        told,
-        [
-            ("t.evil.example", 2, 12),
-            ("cdn-telemetry.example", 2, 0),
-            ("meridian-login.example", 1, 0),
-        ],
-    );
-    assert!(document.indicators.iter().all(|row| !row.value.contains("shop.meridian")));
-    for form in ["html", "markdown"] {
-        let text = String::from_utf8(render(form, &document).unwrap()).unwrap();
-        assert!(text.contains("12 names below it"), "{form}");
-    }
-    let json = render("json", &document).unwrap();
-    let read: Document = serde_json::from_slice(&json).unwrap();
-    assert_eq!(read.indicators, document.indicators);
 }
 
 #[test]

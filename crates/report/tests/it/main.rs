@@ -8,5 +8,6 @@
 
 mod forms;
 mod html;
+mod indicators;
 mod pdf;
 mod sample;

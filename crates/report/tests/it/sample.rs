@@ -13,7 +13,7 @@ fn time(text: &str) -> Micros {
     format!("2026-11-{text}Z").parse().expect("a time")
 }
 
-fn entity(text: &str) -> Entity {
+pub(crate) fn entity(text: &str) -> Entity {
     let (kind, value) = text.split_once(':').expect("kind:value");
     Entity { kind: EntityKind::from_name(kind).expect("a kind"), value: value.into() }
 }
@@ -93,7 +93,7 @@ const LOOSE: &[Row] = &[
      "A shell in a pod"),
 ];
 
-fn served(source: &str) -> bool {
+pub(crate) fn served(source: &str) -> bool {
     matches!(source, "web_access" | "cloudflare_firewall")
 }
 
@@ -495,31 +495,6 @@ pub(crate) fn many() -> Document {
         })
         .collect();
     document.timeline.clear();
-    document.derive(served);
-    document
-}
-
-/// The attack, with a tunnel through twelve names and a file that the organisation's own site gave away.
-pub(crate) fn tunnel() -> Document {
-    let mut document = attack();
-    let alerts = &mut document.cases[0].alerts;
-    let like = |title: &str, source: &str, entities: &[&str]| {
-        let mut alert = alert(&ATTACK[0]);
-        alert.alert_id = AlertId::from(Hasher::new("alert").part(title.as_bytes()));
-        (alert.rule_title, alert.source) = (title.into(), source.into());
-        alert.tactics = vec![Tactic::CredentialAccess];
-        alert.entities = entities.iter().map(|text| entity(text)).collect();
-        alert
-    };
-    let names: Vec<String> = (0..12).map(|n| format!("domain:x{n}.t.evil.example")).collect();
-    let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    alerts.push(like("Tunnel", "zeek_dns", &names[..9]));
-    alerts.push(like("Tunnel, later", "zeek_dns", &names[8..]));
-    let site = &["domain:shop.meridian.example", "url:https://shop.meridian.example/.env"];
-    alerts.push(like("Secret Served", "web_access", site));
-    alerts.push(like("Page Imitated", "zeek_dns", &["domain:meridian-login.example"]));
-    (alerts.last_mut().expect("one")).tactics = vec![Tactic::InitialAccess];
-    document.indicators.clear();
     document.derive(served);
     document
 }

@@ -19,6 +19,7 @@ mod severity;
 mod technique;
 mod time;
 mod value;
+mod vantage;
 
 pub use alert::{Alert, Incident, RiskPart, Tie, TieStrength};
 pub use entity::{Entity, EntityKind};
@@ -34,3 +35,4 @@ pub use severity::Level;
 pub use technique::{Tactic, Technique};
 pub use time::{Micros, TimeError, span_text};
 pub use value::Value;
+pub use vantage::Vantage;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use model::{Alert, Entity, EntityKind, IncidentId, Level, Micros, Tactic, Technique};
+use model::{Alert, Entity, EntityKind, IncidentId, Level, Micros, Tactic, Technique, Vantage};
 
 use crate::attack::technique_name;
 use crate::document::{AttackRow, Document, EntityRow, Indicator, Point};
@@ -18,8 +18,8 @@ impl Document {
     /// Fills `timeline`, `entities`, `indicators` and `attack` from the cases and the loose alerts,
     /// each only when it is still empty, and puts the gravest case first.
     ///
-    /// `served` says whether the events of a source definition are requests to the organisation's own sites.
-    pub fn derive(&mut self, served: fn(&str) -> bool) {
+    /// `vantage` says from where a source definition's events see the web.
+    pub fn derive(&mut self, vantage: fn(&str) -> Vantage) {
         self.cases.sort_by_key(|case| {
             let incident = &case.incident;
             let weight = std::cmp::Reverse((incident.severity, incident.risk));
@@ -32,7 +32,7 @@ impl Document {
             self.entities = self.entity_rows();
         }
         if self.indicators.is_empty() {
-            self.indicators = self.indicator_rows(served);
+            self.indicators = self.indicator_rows(vantage);
         }
         if self.attack.is_empty() {
             self.attack = self.attack_rows();
@@ -109,15 +109,15 @@ impl Document {
 
     /// Public addresses, domains, URLs and hashes of alerts that are medium or graver and belong to
     /// an incident. Domains with many names below them are one: nobody blocks a tunnel name by name.
-    fn indicator_rows(&self, served: fn(&str) -> bool) -> Vec<Indicator> {
-        let own = self.own_sites(served);
+    fn indicator_rows(&self, vantage: fn(&str) -> Vantage) -> Vec<Indicator> {
+        let own = self.own_sites(vantage);
         let telling: Vec<(&Alert, BTreeSet<&Entity>)> = self
             .alerts()
             .filter(|(alert, incident)| incident.is_some() && alert.level >= Level::Medium)
             .map(|(alert, _)| {
                 (
                     alert,
-                    alert.entities.iter().filter(|e| indicates(e, alert, &own, served)).collect(),
+                    alert.entities.iter().filter(|e| indicates(e, alert, &own, vantage)).collect(),
                 )
             })
             .collect();
@@ -153,9 +153,10 @@ impl Document {
 
     /// The sites that were asked, by the logs of who served them. An alert across several sources may
     /// name an attacker's domain beside them, so those that name more than one are not asked.
-    fn own_sites(&self, served: fn(&str) -> bool) -> BTreeSet<&str> {
+    fn own_sites(&self, vantage: fn(&str) -> Vantage) -> BTreeSet<&str> {
         let mut own = BTreeSet::new();
-        for (alert, _) in self.alerts().filter(|(alert, _)| served(&alert.source)) {
+        let served = |alert: &Alert| vantage(&alert.source) == Vantage::Site;
+        for (alert, _) in self.alerts().filter(|(alert, _)| served(alert)) {
             let mut domains = alert.entities.iter().filter(|e| e.kind == EntityKind::Domain);
             if let (Some(one), None) = (domains.next(), domains.next()) {
                 own.insert(&*one.value);
@@ -198,10 +199,6 @@ impl Document {
     }
 }
 
-/// Source definitions of sensors, which see what is asked of the organisation's sites and what it asks
-/// of others.
-const SENSORS: [&str; 2] = ["suricata_eve", "zeek_http"];
-
 /// Names below one domain from which on they are told as that domain.
 const BELOW: usize = 10;
 
@@ -211,13 +208,12 @@ fn indicates(
     entity: &Entity,
     alert: &Alert,
     own: &BTreeSet<&str>,
-    served: fn(&str) -> bool,
+    vantage: fn(&str) -> Vantage,
 ) -> bool {
-    let source = &*alert.source;
     match entity.kind {
         EntityKind::Domain | EntityKind::Url => {
             let inward = |t: &Tactic| matches!(t, Tactic::InitialAccess | Tactic::Reconnaissance);
-            let asked = served(source) || SENSORS.contains(&source);
+            let asked = vantage(&alert.source) != Vantage::Other;
             let site = text::site(&entity.value);
             !own.contains(site) && !(asked && alert.tactics.iter().all(inward))
         }

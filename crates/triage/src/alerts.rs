@@ -9,12 +9,12 @@ use std::sync::Arc;
 
 use model::{
     Alert, AlertId, Entity, EntityKind, Finding, FindingId, FindingKind, Hasher, IncidentId, Level,
-    Micros, Tactic, Technique,
+    Micros, Tactic, Technique, Vantage,
 };
 
 use crate::names::common_by_name;
 use crate::policy::{Policy, micros};
-use crate::sites::is_served;
+use crate::sites::vantage;
 use crate::{risk, words};
 
 /// What an alert takes of a finding.
@@ -252,7 +252,8 @@ impl Draft {
         let domains = self.entities.iter().filter(|(e, _)| e.kind == EntityKind::Domain);
         // A correlation may reach into the events of others.
         let alone = self.correlations == 0 || domains.count() == 1;
-        alone && !self.sources.is_empty() && self.sources.iter().all(|(name, _)| is_served(name))
+        let mut sources = self.sources.iter();
+        alone && !self.sources.is_empty() && sources.all(|(name, _)| vantage(name) == Vantage::Site)
     }
 
     /// Gives it the id that follows from its first finding.

@@ -37,7 +37,7 @@ pub use decisions::{Decisions, Merge, Pin};
 pub use grade::{Grade, RISK_STEP, Rise, rises};
 pub use live::Live;
 pub use policy::Policy;
-pub use sites::is_served;
+pub use sites::vantage;
 
 /// What triage makes of findings.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]

@@ -84,7 +84,7 @@ pub(crate) fn of_incident(asker: &Asker, stages: &Stages, told: Told) -> Result<
             grouped(left_out)
         ));
     }
-    document.derive(triage::is_served);
+    document.derive(triage::vantage);
     Ok(document)
 }
 

@@ -137,7 +137,7 @@ pub fn document(stages: &Stages, data: &Path) -> Result<Document, Failure> {
     document.method = method(stages, &run);
     document.limits = limits(&document, &run);
     document.title = title(&document);
-    document.derive(triage::is_served);
+    document.derive(triage::vantage);
     Ok(document)
 }
 

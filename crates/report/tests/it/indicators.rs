@@ -3,7 +3,7 @@
 use model::{AlertId, EntityKind, Hasher, Tactic};
 use report::{Document, render};
 
-use crate::sample::{attack, entity, served};
+use crate::sample::{attack, entity, vantage};
 
 /// The attack, with a tunnel through twelve names and a file that the organisation's own site gave away.
 fn tunnel() -> Document {
@@ -26,7 +26,7 @@ fn tunnel() -> Document {
     add("Secret Served", "web_access", Tactic::CredentialAccess, site);
     add("Page Imitated", "zeek_dns", Tactic::InitialAccess, &["domain:meridian-login.example"]);
     document.indicators.clear();
-    document.derive(served);
+    document.derive(vantage);
     document
 }
 

@@ -3,6 +3,7 @@
 use model::{
     Alert, AlertId, Digest, Entity, EntityKind, EventUid, FindingId, Flaw, FlawKind, Hasher,
     Incident, IncidentId, Level, MatchedField, Micros, Parcel, RiskPart, Tactic, Technique,
+    Vantage,
 };
 use report::{
     Bucket, Case, Document, EvidenceRow, Figure, FlawRow, Moment, Note, RuleCount, RuleFacts,
@@ -93,8 +94,11 @@ const LOOSE: &[Row] = &[
      "A shell in a pod"),
 ];
 
-pub(crate) fn served(source: &str) -> bool {
-    matches!(source, "web_access" | "cloudflare_firewall")
+pub(crate) fn vantage(source: &str) -> Vantage {
+    match source {
+        "web_access" | "cloudflare_firewall" => Vantage::Site,
+        _ => Vantage::Other,
+    }
 }
 
 fn alert(row: &Row) -> Alert {
@@ -454,7 +458,7 @@ pub(crate) fn attack() -> Document {
         ],
         ..Document::default()
     };
-    document.derive(served);
+    document.derive(vantage);
     document
 }
 
@@ -495,7 +499,7 @@ pub(crate) fn many() -> Document {
         })
         .collect();
     document.timeline.clear();
-    document.derive(served);
+    document.derive(vantage);
     document
 }
 
